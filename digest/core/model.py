@@ -1,0 +1,316 @@
+"""The values that flow through digest, one frozen type for each stage.
+
+    Page → Reading of Listings of Papers → Recommendations → Digest → Delivery
+
+Collections are tuples and instants are aware UTC.
+A paper's own dates are calendar days, because that is all that most sites print.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, datetime, time
+from enum import StrEnum
+from typing import Literal, NewType
+
+PaperId = NewType("PaperId", str)
+"""A normalised identifier such as `arxiv:2503.01234`; made by `digest.core.identity` alone."""
+
+Field = Literal["title", "abstract", "author", "organization", "category", "source", "keyword"]
+"""A part of a paper that a keyword can be looked for in, named as in the query language."""
+
+Channel = Literal["email", "feeds", "archive"]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A page to fetch.
+
+    `etag` and `last_modified` are the validators of the copy read last (RFC 9110, 8.8), empty
+    for a page not seen yet.
+    """
+
+    url: str
+    etag: str | None = None
+    last_modified: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Bytes as a site served them or as somebody saved them."""
+
+    url: str  # http(s), or file: for a saved page
+    content: bytes
+    media_type: str | None  # as declared (RFC 9110, 8.3), without parameters
+    fetched_at: datetime
+    etag: str | None = None
+    last_modified: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Paper:
+    """A scholarly paper, with what its sources know of it."""
+
+    id: PaperId
+    title: str
+    abstract: str = ""  # the authors' own; what a model wrote is `ai_summary`
+    authors: tuple[str, ...] = ()
+    author_count: int | None = None  # may be known where the names are not
+    organization: str | None = None
+    url: str | None = None
+    pdf_url: str | None = None
+    code_url: str | None = None
+    code_stars: int | None = None
+    project_url: str | None = None
+    thumbnail_url: str | None = None
+    published: date | None = None
+    updated: date | None = None
+    categories: tuple[str, ...] = ()  # the first is the primary one
+    doi: str | None = None  # lower case, without a resolver's address
+    keywords: tuple[str, ...] = ()
+    ai_summary: str | None = None
+
+    def text(self, field: Field) -> str:
+        """The text of a field, which is what the offsets of a `Match` count in."""
+        match field:
+            case "title":
+                return self.title
+            case "abstract":
+                return self.abstract
+            case "author":
+                return ", ".join(self.authors)
+            case "organization":
+                return self.organization or ""
+            case "category":
+                return ", ".join(self.categories)
+            case "keyword":
+                return ", ".join(self.keywords)
+            case "source":
+                return ""  # a listing's, not the paper's
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One appearance of a paper on a page; a paper may have many."""
+
+    paper: Paper
+    source: str
+    listed_on: date | None  # the edition's day
+    position: int  # from 0, as on the page
+    upvotes: int | None = None
+    comments: int | None = None
+    announce_type: str | None = None  # arXiv: new, cross, replace, replace-cross
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a page turned out to hold."""
+
+    layout: str  # which of the known layouts it was
+    listings: tuple[Listing, ...]
+    captured_on: date | None = None  # the day the page itself says it shows
+    notes: tuple[str, ...] = ()  # doubts that a person should know of
+    complete: bool = True  # False when something that was asked for could not be read
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """The time to read a source for, both ends included."""
+
+    since: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SourceReport:
+    """How reading one source went, so that silence is never mistaken for "nothing new"."""
+
+    source: str
+    period: Period
+    complete: bool
+    listed: int = 0
+    new: int = 0
+    error: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Interest:
+    """A standing query (an information need in the words of information retrieval).
+
+    A paper satisfies it when it satisfies every part that is given: any of `keywords`, all of
+    `require`, none of `exclude`, any of `authors`, any of `categories`, and `query`.
+    """
+
+    name: str
+    keywords: tuple[str, ...] = ()
+    require: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    authors: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    query: str | None = None
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When a profile's digest is due: local times on weekdays (Monday is 0)."""
+
+    at: tuple[time, ...]
+    days: tuple[int, ...]
+    timezone: str  # an IANA name
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much a digest may hold."""
+
+    max_papers: int = 30
+    lookback_days: int = 3  # how far the first digest of a profile looks back
+    near_misses: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One person's standing request."""
+
+    name: str  # [a-z0-9-], names files and feeds
+    title: str
+    interests: tuple[Interest, ...]
+    recipients: tuple[str, ...] = ()  # RFC 5322 mailboxes
+    sources: tuple[str, ...] = ()  # empty: all
+    channels: tuple[Channel, ...] = ("email", "feeds", "archive")
+    schedule: Schedule | None = None  # None: whenever digest is run
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Evidence: this keyword of this interest stands at this place of the original text."""
+
+    interest: str
+    keyword: str  # as the person wrote it
+    field: Field
+    start: int  # offsets into `Paper.text(field)`
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class ScorePart:
+    """A named summand of a score."""
+
+    name: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """A paper, and why it was chosen."""
+
+    paper: Paper
+    listings: tuple[Listing, ...]
+    score: float
+    matches: tuple[Match, ...]
+    parts: tuple[ScorePart, ...] = ()
+    missing: tuple[str, ...] = ()  # near misses only: what kept it out
+
+    @property
+    def interests(self) -> tuple[str, ...]:
+        """The interests that want it, each once, in the order of their evidence."""
+        return tuple(dict.fromkeys(match.interest for match in self.matches))
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """The papers of a digest that one interest chose, best first."""
+
+    interest: str
+    recommendations: tuple[Recommendation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """What one profile is shown for one slot; equal digests render to equal bytes."""
+
+    id: str
+    profile: str
+    title: str
+    slot: datetime
+    issued_at: datetime
+    since: datetime | None  # of the digest before this one
+    scanned: int  # papers that were looked at
+    sections: tuple[Section, ...]
+    overflow: tuple[Recommendation, ...] = ()  # matched, beyond `max_papers`, shown by title
+    near_misses: tuple[Recommendation, ...] = ()
+    reports: tuple[SourceReport, ...] = ()
+
+    @property
+    def recommendations(self) -> tuple[Recommendation, ...]:
+        """The papers of all sections in reading order."""
+        return tuple(item for section in self.sections for item in section.recommendations)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a profile has come."""
+
+    slot: datetime  # the last one composed, also when nothing was in it
+    revision: int  # of the store, when it was composed
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPaper:
+    """A paper with everything that the store knows of it."""
+
+    paper: Paper
+    listings: tuple[Listing, ...]
+    first_seen: datetime
+
+
+class DeliveryState(StrEnum):
+    """Where a delivery stands.
+
+    `planned → sending → handing_over → sent | deferred | failed | uncertain`:
+    every failure before `handing_over` is safe to retry, a lost answer after it is `uncertain`.
+    """
+
+    PLANNED = "planned"
+    SENDING = "sending"
+    HANDING_OVER = "handing_over"
+    SENT = "sent"
+    DEFERRED = "deferred"
+    FAILED = "failed"
+    UNCERTAIN = "uncertain"
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedDelivery:
+    """A delivery as it is written together with its digest."""
+
+    channel: Channel
+    recipient: str = ""  # an RFC 5322 mailbox; empty for files
+    message: bytes | None = None  # what is handed over, final
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A row of the outbox."""
+
+    id: int
+    digest: str  # Digest.id
+    profile: str
+    channel: Channel
+    recipient: str  # an RFC 5322 mailbox; empty for files
+    state: DeliveryState
+    attempts: int
+    not_before: datetime | None
+    error: str | None
+    message: bytes | None  # what is handed over, frozen when it was planned
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A finished file, with its path below the folder it is published in."""
+
+    path: str  # POSIX, relative
+    content: bytes

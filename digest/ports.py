@@ -1,0 +1,165 @@
+"""What the pipeline needs from the world, each need as small as it can be.
+
+Every Protocol says who calls it, what it promises and what it raises.
+Its implementations are found by name through the entry points of `digest.plugins`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Sequence
+from datetime import date, datetime
+from typing import Protocol
+
+from digest.core.model import (
+    Artifact,
+    Channel,
+    Delivery,
+    DeliveryState,
+    Digest,
+    Listing,
+    Page,
+    Period,
+    PlannedDelivery,
+    Profile,
+    Progress,
+    Reading,
+    Request,
+    SourceReport,
+    StoredPaper,
+)
+
+
+class Fetcher(Protocol):
+    """Gets bytes; called by `pipeline.collect`, one request at a time."""
+
+    def fetch(self, request: Request, *, now: datetime) -> Page | None:
+        """Fetch a page, or give None when the copy that the validators name is still good.
+
+        Raises FetchError.
+        """
+
+
+class Reader(Protocol):
+    """Reads one place's pages, live or saved; never does I/O."""
+
+    def recognises(self, page: Page) -> bool:
+        """Whether the page looks like one of this place's, cheaply and without raising."""
+
+    def read(self, page: Page, *, captured_on: date | None = None) -> Reading:
+        """The papers on the page.
+
+        `captured_on` is the day the page was saved, where somebody knows it better than the page.
+        Raises LayoutError, and never gives zero papers for a page that is broken or another's.
+        """
+
+
+Plan = Generator[Request, Page | None, Reading]
+"""A conversation: a source yields what it wants fetched and is sent the page, or None if unchanged.
+
+A FetchError is thrown into it, so that it can try another way; what it returns is its result.
+"""
+
+
+class Source(Protocol):
+    """A place where new papers appear; called by `pipeline.collect`."""
+
+    name: str
+
+    def collect(self, period: Period) -> Plan:
+        """Ask for pages and read them. Raises SourceError."""
+
+
+class Renderer(Protocol):
+    """Turns digests into files; called by `pipeline.dispatch`. Equal digests give equal bytes."""
+
+    def render(self, profile: Profile, digests: Sequence[Digest]) -> Iterable[Artifact]:
+        """The finished files of a profile, from its digests, newest first. Raises RenderError."""
+
+
+class Mailer(Protocol):
+    """Composes the message that is frozen in the outbox; called by `pipeline.compose`."""
+
+    def compose(self, profile: Profile, digest: Digest, recipient: str) -> bytes:
+        """The message for one recipient, RFC 5322 with CRLF. Raises RenderError."""
+
+
+class Deliverer(Protocol):
+    """Hands finished messages over; called by `pipeline.dispatch` within `with`."""
+
+    def deliver(self, message: bytes, recipient: str, *, handing_over: Callable[[], None]) -> None:
+        """Hand one message over, calling `handing_over` before the step that cannot be undone.
+
+        Raises TransientDeliveryError, PermanentDeliveryError, UncertainDeliveryError.
+        """
+
+    def close(self) -> None:
+        """Let go of the connection; never raises."""
+
+
+class Publisher(Protocol):
+    """Puts finished files where they are served from; called by `pipeline.dispatch`."""
+
+    def publish(self, artifacts: Iterable[Artifact]) -> int:
+        """Write the files, each whole or not at all; gives how many changed. Raises DeliveryError."""
+
+
+class Store(Protocol):
+    """What digest remembers; every method is one transaction and raises StoreError."""
+
+    def last_complete(self, source: str) -> datetime | None:
+        """Until when a source has been read completely."""
+
+    def with_validators(self, source: str, request: Request) -> Request:
+        """A request with the validators of the copy that was read last."""
+
+    def add(self, found: Sequence[Listing], read: Iterable[Page], report: SourceReport) -> SourceReport:
+        """Keep what a source showed, its pages' validators and its report, which comes back counted."""
+
+    def revision(self) -> int:
+        """The number of the newest change to a paper's words."""
+
+    def progress(self, profile: str) -> Progress | None:
+        """How far a profile has come; None before its first digest."""
+
+    def papers_since(
+        self,
+        *,
+        revision: int = 0,
+        first_seen: datetime | None = None,
+        sources: Sequence[str] = (),
+        not_shown_to: str | None = None,
+    ) -> tuple[StoredPaper, ...]:
+        """Papers whose words are newer than a revision, oldest first, as far as the rest allows."""
+
+    def newest_papers(self, limit: int) -> tuple[StoredPaper, ...]:
+        """The papers that came last, newest first."""
+
+    def latest_reports(self) -> tuple[SourceReport, ...]:
+        """How the last reading of each source went."""
+
+    def save(
+        self, profile: str, made: Progress, digest: Digest | None, planned: Sequence[PlannedDelivery]
+    ) -> bool:
+        """Write a digest, its deliveries and what it showed; False if the slot was composed already."""
+
+    def digests(self, profile: str) -> tuple[Digest, ...]:
+        """The digests of a profile, newest first."""
+
+    def recover(self) -> int:
+        """Put right what a killed run left behind; gives how many deliveries are uncertain now."""
+
+    def resend_uncertain(self) -> None:
+        """Plan every uncertain delivery again, with the same bytes."""
+
+    def claim(self, channels: Sequence[Channel], now: datetime) -> Delivery | None:
+        """Take the next delivery that is due, marking it as being sent; None when there is none."""
+
+    def mark(
+        self,
+        delivery: int,
+        state: DeliveryState,
+        *,
+        error: str | None = None,
+        not_before: datetime | None = None,
+    ) -> None:
+        """Write down where a delivery stands now."""
