@@ -1,0 +1,200 @@
+"""Which interests a paper satisfies, and the evidence.
+
+`Matcher` looks every term of every interest up in one pass over a paper; an interest is then
+evaluated on what was found, without looking at the text again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from digest.core.index import Hit, PhraseIndex
+from digest.core.model import Field, Listing, Match, Paper
+from digest.core.names import same_person
+from digest.core.query import And, CompiledInterest, Expression, Labels, Not, Or, Term
+from digest.core.text import Text, cut
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What stands in one paper."""
+
+    paper: Paper
+    listings: Sequence[Listing]
+    _texts: Mapping[Field, Text]
+    _hits: Mapping[Field, Mapping[Labels, tuple[Hit, ...]]]
+    _places: dict[Term, tuple[tuple[Field, int, int], ...]] = field(default_factory=dict)
+
+    def length(self, field: Field) -> int:
+        """Words in a field."""
+        edges = self._texts[field].edges if field in self._texts else ()
+        return sum(edge.target == edge.source + 1 for edge in edges)
+
+    def places(self, term: Term) -> tuple[tuple[Field, int, int], ...]:
+        """Where a term stands: field, and offsets into the original text; none overlaps another."""
+        if term not in self._places:
+            self._places[term] = tuple(self._find(term))
+        return self._places[term]
+
+    def _find(self, term: Term) -> Iterator[tuple[Field, int, int]]:
+        for name in term.fields:
+            match name:
+                case "author":
+                    yield from _listed(
+                        self.paper.authors, name, lambda value: same_person(term.written, value)
+                    )
+                case "category":
+                    yield from _listed(
+                        self.paper.categories, name, lambda value: _in_category(term.written, value)
+                    )
+                case "source":
+                    if any(listing.source.casefold() == term.written.casefold() for listing in self.listings):
+                        yield name, 0, 0
+                case _:
+                    text = self._texts[name]
+                    hits = _near(term, self._hits[name]) if term.slop else _phrase(term, self._hits[name])
+                    for hit in _apart(hits):
+                        surface = " ".join(text.cleaned[hit.start : hit.end].split())
+                        if term.exact is None or surface == term.exact:
+                            yield name, *text.span(hit.start, hit.end)
+
+
+def _listed(
+    values: Sequence[str], name: Field, wanted: Callable[[str], bool]
+) -> Iterator[tuple[Field, int, int]]:
+    """Places in a list of values, which `Paper.text` joins by a comma and a space."""
+    at = 0
+    for value in values:
+        if wanted(value):
+            yield name, at, at + len(value)
+        at += len(value) + len(", ")
+
+
+def _in_category(wanted: str, category: str) -> bool:
+    """Whether `cs.CV` is `cs.CV`, or falls under `cs.*` or `cs`."""
+    wanted, category = wanted.casefold().removesuffix(".*"), category.casefold()
+    return category == wanted or category.startswith(wanted + ".")
+
+
+def _phrase(term: Term, hits: Mapping[Labels, tuple[Hit, ...]]) -> Iterator[Hit]:
+    for pattern in term.patterns:
+        yield from hits.get(pattern, ())
+
+
+def _near(term: Term, hits: Mapping[Labels, tuple[Hit, ...]]) -> Iterator[Hit]:
+    """Places where the words stand in order, with at most `slop` nodes between them in all."""
+    places = [sorted(hit for pattern in readings for hit in hits.get(pattern, ())) for readings in term.words]
+    for first in places[0]:
+        # The nearest next word leaves the most room for the words after it.
+        last, gap = first, 0
+        for following in places[1:]:
+            nearest = next((hit for hit in following if hit.source >= last.target), None)
+            if nearest is None:
+                break
+            gap += nearest.source - last.target
+            last = nearest
+        else:
+            if gap <= term.slop:
+                yield Hit(first.source, last.target, first.start, last.end)
+
+
+def _apart(hits: Iterable[Hit]) -> Iterator[Hit]:
+    """Hits that do not overlap: the earliest, and of those that start together the longest."""
+    end = -1
+    for hit in sorted(set(hits), key=lambda hit: (hit.start, -hit.end)):
+        if hit.start >= end:
+            yield hit
+            end = hit.end
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an interest fares with a paper."""
+
+    interest: CompiledInterest
+    satisfied: bool
+    matches: tuple[Match, ...]  # of what is wanted
+    missing: tuple[str, ...]  # in words, what would have to be otherwise
+
+    @property
+    def is_near_miss(self) -> bool:
+        """Whether a single condition beside the keywords kept the paper out."""
+        return not self.satisfied and bool(self.matches) and len(self.missing) == 1
+
+
+class Matcher:
+    """Looks the terms of many interests up at once."""
+
+    def __init__(self, interests: Iterable[CompiledInterest]) -> None:
+        wanted = [term for interest in interests for term in interest.terms]
+        self._index = PhraseIndex(pattern for term in wanted for pattern in term.patterns)
+        # Title and abstract are always cut: their lengths count in the ranking.
+        self._fields = dict.fromkeys(
+            ("title", "abstract", *(name for term in wanted if term.words for name in term.fields))
+        )
+
+    def scan(self, paper: Paper, listings: Sequence[Listing] = ()) -> Findings:
+        """Find every term in a paper."""
+        texts: dict[Field, Text] = {name: cut(paper.text(name)) for name in self._fields}
+        return Findings(
+            paper, listings, texts, {name: self._index.scan(text) for name, text in texts.items()}
+        )
+
+
+def evaluate(compiled: CompiledInterest, findings: Findings) -> Outcome:
+    """Decide whether an interest wants a paper."""
+
+    def holds(expression: Expression) -> bool:
+        match expression:
+            case Term():
+                return bool(findings.places(expression))
+            case Not(operand):
+                return not holds(operand)
+            case And(operands):
+                return all(holds(operand) for operand in operands)
+            case Or(operands):
+                return any(holds(operand) for operand in operands)
+
+    def anywhere(terms: Sequence[Term]) -> bool:
+        return any(findings.places(term) for term in terms)
+
+    missing: list[str] = []
+    if compiled.keywords and not anywhere(compiled.keywords):
+        missing.append(f"any of {_quoted(compiled.keywords)}")
+    missing += [f"{term.written!r} is required" for term in compiled.require if not findings.places(term)]
+    if compiled.authors and not anywhere(compiled.authors):
+        missing.append(f"an author of {_quoted(compiled.authors)}")
+    if compiled.categories and not anywhere(compiled.categories):
+        missing.append(f"a category of {_quoted(compiled.categories)}")
+    if compiled.query is not None and not holds(compiled.query):
+        missing.append(f"the query {compiled.interest.query}")
+    missing += [f"{term.written!r} is excluded" for term in compiled.exclude if findings.places(term)]
+
+    wanted = [*compiled.keywords, *compiled.require, *compiled.authors, *compiled.categories]
+    if compiled.query is not None:
+        wanted += _wanted(compiled.query)
+    matches = tuple(
+        dict.fromkeys(
+            Match(compiled.interest.name, term.written, name, start, end)
+            for term in wanted
+            for name, start, end in findings.places(term)
+        )
+    )
+    return Outcome(compiled, not missing, matches, tuple(missing))
+
+
+def _quoted(terms: Sequence[Term]) -> str:
+    return ", ".join(repr(term.written) for term in terms)
+
+
+def _wanted(expression: Expression) -> Iterator[Term]:
+    """The terms whose presence speaks for a paper."""
+    match expression:
+        case Term():
+            yield expression
+        case And(operands) | Or(operands):
+            for operand in operands:
+                yield from _wanted(operand)
+        case Not():
+            pass

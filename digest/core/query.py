@@ -1,0 +1,324 @@
+"""What a person looks for: keywords, and queries that combine them.
+
+    query    = and { "OR" and }
+    and      = not { [ "AND" ] not }
+    not      = [ "NOT" | "-" ] primary
+    primary  = "(" query ")" | [ field ":" ] ( keyword | "(" query ")" )
+    keyword  = word [ "*" ] | "=" word | '"' words '"' [ "~" number ]
+
+The operators are upper case, as in Lucene's classic query parser; two terms side by side must both
+hold. A keyword of a list is a `keyword` that may have several words without quotation marks.
+"""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias, get_args
+
+from digest.core.model import Field, Interest
+from digest.core.text import Text, cut
+from digest.errors import QueryError
+
+Labels: TypeAlias = tuple[str, ...]
+"""Labels of consecutive words; the last may end in `*`, which stands for any ending."""
+
+FIELDS: tuple[Field, ...] = get_args(Field)
+DEFAULT_FIELDS: tuple[Field, ...] = ("title", "abstract")
+_MOST_VARIANTS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A keyword, ready to be looked up."""
+
+    written: str
+    fields: tuple[Field, ...]
+    words: tuple[tuple[Labels, ...], ...]  # for each word that may stand apart: its readings
+    exact: str | None = None  # the only spelling that counts
+    slop: int = 0  # how many words may stand between
+
+    @property
+    def patterns(self) -> Iterator[Labels]:
+        """Every label sequence that has to be looked for."""
+        return itertools.chain.from_iterable(self.words)
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    """Every operand holds."""
+
+    operands: tuple[Expression, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    """At least one operand holds."""
+
+    operands: tuple[Expression, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """The operand does not hold."""
+
+    operand: Expression
+
+
+Expression: TypeAlias = Term | And | Or | Not
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledInterest:
+    """An interest, ready to be evaluated; `Interest` says how its parts combine."""
+
+    interest: Interest
+    keywords: tuple[Term, ...]
+    require: tuple[Term, ...]
+    exclude: tuple[Term, ...]
+    authors: tuple[Term, ...]
+    categories: tuple[Term, ...]
+    query: Expression | None
+
+    @property
+    def terms(self) -> Iterator[Term]:
+        """Every term, whether it is wanted or not."""
+        yield from self.keywords + self.require + self.exclude + self.authors + self.categories
+        if self.query is not None:
+            yield from terms(self.query)
+
+
+def terms(expression: Expression) -> Iterator[Term]:
+    """The terms of an expression, in the order in which they were written."""
+    match expression:
+        case Term():
+            yield expression
+        case Not(operand):
+            yield from terms(operand)
+        case And(operands) | Or(operands):
+            for operand in operands:
+                yield from terms(operand)
+
+
+def compile_interest(interest: Interest) -> CompiledInterest:
+    """Read all keywords of an interest. Raises QueryError."""
+
+    def keywords(values: Sequence[str]) -> tuple[Term, ...]:
+        return tuple(parse_keyword(value) for value in values)
+
+    return CompiledInterest(
+        interest,
+        keywords=keywords(interest.keywords),
+        require=keywords(interest.require),
+        exclude=keywords(interest.exclude),
+        authors=tuple(parse_keyword(value, fields=("author",)) for value in interest.authors),
+        categories=tuple(parse_keyword(value, fields=("category",)) for value in interest.categories),
+        query=None if interest.query is None else parse_query(interest.query),
+    )
+
+
+def parse_keyword(written: str, *, fields: tuple[Field, ...] = DEFAULT_FIELDS) -> Term:
+    """Read one keyword of a list. Raises QueryError."""
+    text = written.strip()
+    if text.startswith('"'):
+        tokens = _Tokens(text)
+        kind, value, column = tokens.take()
+        if kind == "quoted" and tokens.peek()[0] == "end":
+            return _term(value, written=text, fields=fields, column=column)
+        raise QueryError(
+            'a keyword in quotation marks ends with ", or with "~ and a number', query=text, column=column
+        )
+    return _term(text, written=text, fields=fields, column=1)
+
+
+def parse_query(query: str) -> Expression:
+    """Read a query. Raises QueryError with the column of the mistake."""
+    tokens = _Tokens(query)
+    expression = _disjunction(tokens, DEFAULT_FIELDS)
+    kind, value, column = tokens.take()
+    if kind != "end":
+        raise QueryError(f"{value!r} closes nothing", query=query, column=column)
+    return expression
+
+
+# --- tokens -----------------------------------------------------------------------------------
+
+_TOKEN = re.compile(
+    r"""\s*(?:
+        (?P<quoted>"[^"]*"(?:~\d+)?)
+      | (?P<open>\() | (?P<close>\))
+      | (?P<field>[A-Za-z_]+):
+      | (?P<minus>-)(?=[^\s-])
+      | (?P<bare>[^\s()"]+)
+      | (?P<stray>")
+      | (?P<end>\Z)
+    )""",
+    re.VERBOSE,
+)
+_OPERATORS = frozenset({"AND", "OR", "NOT"})
+
+
+class _Tokens:
+    """The tokens of a query: kind, text and column (from 1)."""
+
+    def __init__(self, query: str) -> None:
+        self.query = query
+        self._tokens: list[tuple[str, str, int]] = []
+        at = 0
+        while not self._tokens or self._tokens[-1][0] != "end":
+            found = _TOKEN.match(query, at)
+            assert found is not None  # noqa: S101 - the alternatives cover every character
+            kind = found.lastgroup or ""
+            column = found.start(kind) + 1
+            if kind == "stray":
+                raise QueryError("this quotation mark is never closed", query=query, column=column)
+            if kind == "bare" and found[kind] in _OPERATORS:
+                kind = "operator"
+            self._tokens.append((kind, found["bare"] if kind == "operator" else found[kind], column))
+            at = found.end()
+        self._at = 0
+
+    def peek(self) -> tuple[str, str, int]:
+        return self._tokens[self._at]
+
+    def take(self) -> tuple[str, str, int]:
+        token = self._tokens[self._at]
+        self._at = min(self._at + 1, len(self._tokens) - 1)
+        return token
+
+    def takes(self, kind: str, value: str) -> bool:
+        """Take the next token if it is this one."""
+        if self.peek()[:2] != (kind, value):
+            return False
+        self.take()
+        return True
+
+
+# --- grammar ----------------------------------------------------------------------------------
+
+
+def _disjunction(tokens: _Tokens, fields: tuple[Field, ...]) -> Expression:
+    operands = [_conjunction(tokens, fields)]
+    while tokens.takes("operator", "OR"):
+        operands.append(_conjunction(tokens, fields))
+    return operands[0] if len(operands) == 1 else Or(tuple(operands))
+
+
+def _conjunction(tokens: _Tokens, fields: tuple[Field, ...]) -> Expression:
+    operands = [_negation(tokens, fields)]
+    while tokens.takes("operator", "AND") or _begins_operand(tokens.peek()):
+        operands.append(_negation(tokens, fields))
+    return operands[0] if len(operands) == 1 else And(tuple(operands))
+
+
+def _begins_operand(token: tuple[str, str, int]) -> bool:
+    return token[0] in {"quoted", "open", "field", "minus", "bare"} or token[:2] == ("operator", "NOT")
+
+
+def _negation(tokens: _Tokens, fields: tuple[Field, ...]) -> Expression:
+    if tokens.takes("operator", "NOT") or tokens.takes("minus", "-"):
+        return Not(_negation(tokens, fields))
+    return _primary(tokens, fields)
+
+
+def _primary(tokens: _Tokens, fields: tuple[Field, ...]) -> Expression:
+    kind, value, column = tokens.take()
+    if kind == "field":
+        return _primary(tokens, (_field(value, tokens.query, column),))
+    if kind == "open":
+        expression = _disjunction(tokens, fields)
+        if not tokens.takes("close", ")"):
+            raise QueryError("this bracket is never closed", query=tokens.query, column=column)
+        return expression
+    if kind in {"bare", "quoted"}:
+        return _term(value, written=value, fields=fields, column=column, query=tokens.query)
+    what = "the query ends" if kind == "end" else f"{value!r} stands"
+    raise QueryError(f"{what} where a keyword should be", query=tokens.query, column=column)
+
+
+def _field(name: str, query: str, column: int) -> Field:
+    for field in FIELDS:
+        if field == name.lower():
+            return field
+    near = difflib.get_close_matches(name.lower(), FIELDS, n=1)
+    hint = (
+        f"Did you mean {near[0]}:?"
+        if near
+        else f"Fields are {', '.join(FIELDS)}; put other colons in quotation marks."
+    )
+    raise QueryError(f"there is no field {name!r}", query=query, column=column, remedy=hint)
+
+
+# --- terms ------------------------------------------------------------------------------------
+
+_QUOTED = re.compile(r'"(?P<words>[^"]*)"(?:~(?P<slop>\d+))?\Z')
+
+
+def _term(
+    value: str, *, written: str, fields: tuple[Field, ...], column: int, query: str | None = None
+) -> Term:
+    quoted = _QUOTED.match(value)
+    words, slop = (quoted["words"], int(quoted["slop"] or 0)) if quoted else (value, 0)
+    if fields[0] in {"author", "category", "source"}:
+        # These are compared as a whole (`digest.core.match`), not word by word.
+        if not words.strip():
+            raise QueryError("nothing to look for", query=query or written, column=column)
+        return Term(words, fields, words=())
+    exact = None
+    prefix = False
+    if not quoted and words.startswith("="):
+        words = exact = words[1:].strip()
+    elif words.endswith("*"):
+        words, prefix = words[:-1], True
+    text = cut(words)
+    if not text.edges:
+        raise QueryError(
+            f"there is no word in {written!r}",
+            query=query or written,
+            column=column,
+            remedy="A keyword needs letters or digits.",
+        )
+    if prefix and text.edges[-1].end != len(words):
+        raise QueryError("a * stands at the end of a word", query=query or written, column=column)
+    readings = _readings(text, prefix=prefix)
+    return Term(
+        written if not quoted or slop else words,
+        fields,
+        words=readings if slop else (_phrase(readings),),
+        exact=None if exact is None else " ".join(exact.split()),
+        slop=slop,
+    )
+
+
+def _readings(text: Text, *, prefix: bool) -> tuple[tuple[Labels, ...], ...]:
+    """For each word of a keyword: cut at every hump, and whole."""
+    words: list[tuple[Labels, ...]] = []
+    edges = text.edges
+    at = 0
+    while at < len(edges):
+        # A word's longest edge starts at its first node and spans all the others.
+        source = edges[at].source
+        whole = max((edge for edge in edges if edge.source == source), key=lambda edge: edge.target)
+        inside = [edge for edge in edges[at:] if edge.target <= whole.target]
+        humps = tuple(edge.label for edge in inside if edge.target == edge.source + 1)
+        spelled_whole = whole.target - source == len(humps) and len(humps) > 1
+        readings = [humps, (whole.label,)] if spelled_whole else [humps]
+        if prefix and at + len(inside) == len(edges):
+            readings = [
+                (*labels[:-1], text.cleaned[inside[-1].start :].casefold() + "*")
+                if labels is humps
+                else (text.cleaned[whole.start :].casefold() + "*",)
+                for labels in readings
+            ]
+        words.append(tuple(dict.fromkeys(readings)))
+        at += len(inside)
+    return tuple(words)
+
+
+def _phrase(readings: tuple[tuple[Labels, ...], ...]) -> tuple[Labels, ...]:
+    """Every way to spell several words one after another."""
+    spelled = itertools.islice(itertools.product(*readings), _MOST_VARIANTS)
+    return tuple(dict.fromkeys(tuple(itertools.chain.from_iterable(words)) for words in spelled))
