@@ -1,0 +1,1 @@
+"""All SQL: schema, migrations and queries, with constructs that SQLite and PostgreSQL both have."""

@@ -1,0 +1,205 @@
+"""Values as rows and rows as values."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+from datetime import UTC, date, datetime
+from typing import Any, TypeAlias
+
+from sqlalchemy import RowMapping
+
+from digest.core.model import (
+    Delivery,
+    DeliveryState,
+    Digest,
+    Listing,
+    Match,
+    Paper,
+    PaperId,
+    Period,
+    Recommendation,
+    ScorePart,
+    Section,
+    SourceReport,
+)
+
+Row: TypeAlias = RowMapping | Mapping[str, Any]
+
+
+def seconds(instant: datetime) -> int:
+    """An instant as it is stored."""
+    return int(instant.timestamp())
+
+
+def instant(stored: int) -> datetime:
+    """A stored instant."""
+    return datetime.fromtimestamp(stored, UTC)
+
+
+def optional_instant(stored: int | None) -> datetime | None:
+    """A stored instant, if there is one."""
+    return None if stored is None else instant(stored)
+
+
+_PAPER_LISTS = ("authors", "categories", "keywords")
+_PAPER_DAYS = ("published", "updated")
+
+
+def paper_row(paper: Paper) -> dict[str, Any]:
+    """The columns of a paper; its identifier is called `paper_id` there."""
+    row = asdict(paper)
+    row["paper_id"] = row.pop("id")
+    for name in _PAPER_LISTS:
+        row[name] = list(row[name])
+    for name in _PAPER_DAYS:
+        row[name] = None if row[name] is None else row[name].isoformat()
+    return row
+
+
+def paper(row: Row) -> Paper:
+    """The paper in a row."""
+    values = {field.name: row[field.name] for field in fields(Paper) if field.name != "id"}
+    for name in _PAPER_LISTS:
+        values[name] = tuple(values[name])
+    for name in _PAPER_DAYS:
+        values[name] = None if values[name] is None else date.fromisoformat(values[name])
+    return Paper(id=PaperId(row["paper_id"]), **values)
+
+
+def listing_row(listing: Listing) -> dict[str, Any]:
+    """The columns of a listing, but for its paper."""
+    return {
+        "source": listing.source,
+        "listed_on": listing.listed_on.isoformat() if listing.listed_on else "",
+        "position": listing.position,
+        "upvotes": listing.upvotes,
+        "comments": listing.comments,
+        "announce_type": listing.announce_type,
+    }
+
+
+def listing(row: Row, of: Paper) -> Listing:
+    """The listing in a row."""
+    return Listing(
+        paper=of,
+        source=row["source"],
+        listed_on=date.fromisoformat(row["listed_on"]) if row["listed_on"] else None,
+        position=row["position"],
+        upvotes=row["upvotes"],
+        comments=row["comments"],
+        announce_type=row["announce_type"],
+    )
+
+
+def snapshot(recommendation: Recommendation) -> tuple[str, dict[str, Any]]:
+    """A paper and its listings as they are now, with the hash under which they are kept once."""
+    content = {
+        "paper": paper_row(recommendation.paper),
+        "listings": [listing_row(item) for item in recommendation.listings],
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest(), content
+
+
+def recommendation_row(recommendation: Recommendation) -> dict[str, Any]:
+    """The columns of a recommendation, but for its paper and place."""
+    return {
+        "score": recommendation.score,
+        "matches": [[m.interest, m.keyword, m.field, m.start, m.end] for m in recommendation.matches],
+        "parts": [[part.name, part.value] for part in recommendation.parts],
+        "missing": list(recommendation.missing),
+    }
+
+
+def recommendation(row: Row) -> Recommendation:
+    """The recommendation in a row that was joined with its snapshot."""
+    of = paper(row["content"]["paper"])
+    return Recommendation(
+        paper=of,
+        listings=tuple(listing(item, of) for item in row["content"]["listings"]),
+        score=row["score"],
+        matches=tuple(Match(*values) for values in row["matches"]),
+        parts=tuple(ScorePart(*values) for values in row["parts"]),
+        missing=tuple(row["missing"]),
+    )
+
+
+def report_row(report: SourceReport) -> dict[str, Any]:
+    """The columns of a source's report."""
+    return {
+        "source": report.source,
+        "since": seconds(report.period.since),
+        "until": seconds(report.period.until),
+        "complete": report.complete,
+        "listed": report.listed,
+        "new": report.new,
+        "error": report.error,
+        "notes": list(report.notes),
+    }
+
+
+def report(row: Row) -> SourceReport:
+    """The report in a row."""
+    return SourceReport(
+        source=row["source"],
+        period=Period(instant(row["since"]), instant(row["until"])),
+        complete=row["complete"],
+        listed=row["listed"],
+        new=row["new"],
+        error=row["error"],
+        notes=tuple(row["notes"]),
+    )
+
+
+def digest_row(digest: Digest) -> dict[str, Any]:
+    """The columns of a digest, but for its papers."""
+    return {
+        "id": digest.id,
+        "profile": digest.profile,
+        "title": digest.title,
+        "slot": seconds(digest.slot),
+        "issued_at": seconds(digest.issued_at),
+        "since": None if digest.since is None else seconds(digest.since),
+        "scanned": digest.scanned,
+        "reports": [report_row(item) for item in digest.reports],
+    }
+
+
+def digest(row: Row, items: Sequence[Row]) -> Digest:
+    """The digest in a row, with the rows of its papers in order."""
+    kinds: dict[str, list[Recommendation]] = {"overflow": [], "near_miss": []}
+    sections: dict[str, list[Recommendation]] = {}
+    for item in items:
+        place = sections.setdefault(item["section"], []) if item["kind"] == "section" else kinds[item["kind"]]
+        place.append(recommendation(item))
+    return Digest(
+        id=row["id"],
+        profile=row["profile"],
+        title=row["title"],
+        slot=instant(row["slot"]),
+        issued_at=instant(row["issued_at"]),
+        since=optional_instant(row["since"]),
+        scanned=row["scanned"],
+        sections=tuple(Section(name, tuple(papers)) for name, papers in sections.items()),
+        overflow=tuple(kinds["overflow"]),
+        near_misses=tuple(kinds["near_miss"]),
+        reports=tuple(report(item) for item in row["reports"]),
+    )
+
+
+def delivery(row: Row) -> Delivery:
+    """The delivery in a row."""
+    return Delivery(
+        id=row["id"],
+        digest=row["digest"],
+        profile=row["profile"],
+        channel=row["channel"],
+        recipient=row["recipient"],
+        state=DeliveryState(row["state"]),
+        attempts=row["attempts"],
+        not_before=optional_instant(row["not_before"]),
+        error=row["error"],
+        message=row["message"],
+    )

@@ -1,0 +1,171 @@
+"""The tables.
+
+Instants are whole seconds since 1970 in UTC, days are ISO 8601 text, lists are JSON.
+`revision` counts up whenever the words of a paper change, so that a profile which has considered
+everything up to a number knows what to look at, whatever clocks do.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+HEAD = "0001"
+"""The newest migration in `migrations/versions`."""
+
+metadata = MetaData()
+
+papers = Table(
+    "papers",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("paper_id", Text, nullable=False, unique=True),  # digest.core.model.PaperId
+    Column("revision", Integer, nullable=False, index=True),
+    Column("first_seen", BigInteger, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("abstract", Text, nullable=False),
+    Column("authors", JSON, nullable=False),
+    Column("author_count", Integer),
+    Column("organization", Text),
+    Column("url", Text),
+    Column("pdf_url", Text),
+    Column("code_url", Text),
+    Column("code_stars", Integer),
+    Column("project_url", Text),
+    Column("thumbnail_url", Text),
+    Column("published", Text),
+    Column("updated", Text),
+    Column("categories", JSON, nullable=False),
+    Column("doi", Text),
+    Column("keywords", JSON, nullable=False),
+    Column("ai_summary", Text),
+)
+
+# Every identifier under which a paper may be met: HF id = arXiv id = 10.48550/arXiv.X = its title.
+aliases = Table(
+    "aliases",
+    metadata,
+    Column("alias", Text, primary_key=True),
+    Column("paper", ForeignKey("papers.id"), nullable=False, index=True),
+)
+
+listings = Table(
+    "listings",
+    metadata,
+    Column("paper", ForeignKey("papers.id"), primary_key=True),
+    Column("source", Text, primary_key=True),
+    Column("listed_on", Text, primary_key=True),  # '' where the page shows no day
+    Column("position", Integer, nullable=False),
+    Column("upvotes", Integer),
+    Column("comments", Integer),
+    Column("announce_type", Text),
+)
+
+# Validators of the copies read last; written together with what was on them.
+pages = Table(
+    "pages",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("url", Text, primary_key=True),
+    Column("etag", Text),
+    Column("last_modified", Text),
+    Column("fetched_at", BigInteger, nullable=False),
+)
+
+reports = Table(
+    "reports",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("source", Text, nullable=False, index=True),
+    Column("since", BigInteger, nullable=False),
+    Column("until", BigInteger, nullable=False),
+    Column("complete", Boolean, nullable=False),
+    Column("listed", Integer, nullable=False),
+    Column("new", Integer, nullable=False),
+    Column("error", Text),
+    Column("notes", JSON, nullable=False),
+)
+
+# How far each profile has come.
+progress = Table(
+    "progress",
+    metadata,
+    Column("profile", Text, primary_key=True),
+    Column("slot", BigInteger, nullable=False),  # the last one composed, also when it was empty
+    Column("revision", Integer, nullable=False),  # the last one considered
+)
+
+digests = Table(
+    "digests",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("profile", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("slot", BigInteger, nullable=False),
+    Column("issued_at", BigInteger, nullable=False),
+    Column("since", BigInteger),
+    Column("scanned", Integer, nullable=False),
+    Column("reports", JSON, nullable=False),
+    UniqueConstraint("profile", "slot"),
+)
+
+# A paper as it was when it was recommended: evidence counts in its characters.
+snapshots = Table(
+    "snapshots",
+    metadata,
+    Column("hash", Text, primary_key=True),
+    Column("content", JSON, nullable=False),
+)
+
+recommendations = Table(
+    "recommendations",
+    metadata,
+    Column("digest", ForeignKey("digests.id"), primary_key=True),
+    Column("rank", Integer, primary_key=True),
+    Column("paper", ForeignKey("papers.id"), nullable=False, index=True),
+    Column("snapshot", ForeignKey("snapshots.hash"), nullable=False),
+    Column("section", Text, nullable=False),  # the name of an interest; empty for the other kinds
+    Column("kind", Text, nullable=False),  # section, overflow, near_miss
+    Column("score", Float, nullable=False),
+    Column("matches", JSON, nullable=False),
+    Column("parts", JSON, nullable=False),
+    Column("missing", JSON, nullable=False),
+)
+
+shown = Table(
+    "shown",
+    metadata,
+    Column("profile", Text, primary_key=True),
+    Column("paper", ForeignKey("papers.id"), primary_key=True),
+    Column("digest", ForeignKey("digests.id"), nullable=False),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("digest", ForeignKey("digests.id"), nullable=False),
+    Column("profile", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("recipient", Text, nullable=False),
+    Column("state", Text, nullable=False),  # digest.core.model.DeliveryState
+    Column("attempts", Integer, nullable=False),
+    Column("not_before", BigInteger),
+    Column("error", Text),
+    Column("message", LargeBinary),
+    UniqueConstraint("digest", "channel", "recipient"),
+    Index("deliveries_by_state", "state", "not_before"),
+)

@@ -1,0 +1,548 @@
+"""What digest remembers, in a database.
+
+Every method is one transaction. SQLite begins writing transactions with `BEGIN IMMEDIATE`, so that
+two processes wait for each other instead of failing half-way.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import (
+    Connection,
+    Engine,
+    create_engine,
+    delete,
+    event,
+    func,
+    insert,
+    inspect,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+
+from digest.core import identity
+from digest.core.model import (
+    Channel,
+    Delivery,
+    DeliveryState,
+    Digest,
+    Listing,
+    Page,
+    Paper,
+    PaperId,
+    PlannedDelivery,
+    Progress,
+    Request,
+    SourceReport,
+    StoredPaper,
+)
+from digest.errors import SchemaError, StoreError
+from digest.store import records, schema
+from digest.store.schema import (
+    aliases,
+    deliveries,
+    digests,
+    listings,
+    pages,
+    papers,
+    progress,
+    recommendations,
+    reports,
+    shown,
+    snapshots,
+)
+
+_CHUNK = 500  # values in one IN (…): SQLite allows 32,766 variables, older ones 999
+_OPEN = (DeliveryState.PLANNED, DeliveryState.DEFERRED)
+
+
+class Store:
+    """The database behind a SQLAlchemy URL."""
+
+    def __init__(self, url: str) -> None:
+        """Open the database, making or migrating its tables. Raises StoreError, SchemaError."""
+        try:
+            self._engine = create_engine(url)
+        except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+            raise StoreError(
+                f"no database can be opened by this address: {error}",
+                place="database",
+                remedy="Give sqlite:///PATH or postgresql+psycopg://….",
+            ) from error
+        self._place = make_url(url).render_as_string(hide_password=True)
+        if self._engine.dialect.name == "sqlite":
+            _tune_sqlite(self._engine)
+        with self._translated():
+            self._migrate()
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+    # --- transactions -------------------------------------------------------------------------
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            raise StoreError(
+                f"the database does not answer: {error.orig}",
+                place=self._place,
+                remedy="Check that its folder exists, is writable and has room, and that it is digest's.",
+            ) from error
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        with self._translated(), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with self._translated(), self._engine.connect().execution_options(reads=True) as connection:
+            yield connection
+
+    def _insert(self, table: Any) -> Any:  # noqa: ANN401 - the two dialects share no type for it
+        dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
+        return dialect.insert(table)
+
+    def _migrate(self) -> None:
+        with self._engine.begin() as connection:
+            tables = inspect(connection).get_table_names()
+            version = (
+                connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+                if "alembic_version" in tables
+                else None
+            )
+            if version == schema.HEAD:
+                return
+            if version is not None and str(version) > schema.HEAD:
+                raise SchemaError(
+                    f"this database is of version {version}, and this digest knows none after {schema.HEAD}",
+                    place=self._place,
+                    remedy="Install the newer digest again, or name another data_dir.",
+                )
+            if version is None and tables:
+                raise SchemaError(
+                    "this database belongs to another program",
+                    place=self._place,
+                    remedy="Name another database or data_dir.",
+                )
+            from alembic import command  # costs 0.1 s and is needed once
+            from alembic.config import Config
+
+            config = Config()
+            config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+    # --- collect ------------------------------------------------------------------------------
+
+    def last_complete(self, source: str) -> datetime | None:
+        """Until when a source has been read completely."""
+        query = select(func.max(reports.c.until)).where(reports.c.source == source, reports.c.complete)
+        with self._reading() as connection:
+            return records.optional_instant(connection.execute(query).scalar())
+
+    def with_validators(self, source: str, request: Request) -> Request:
+        """A request with the validators of the copy that was read last."""
+        query = select(pages.c.etag, pages.c.last_modified).where(
+            pages.c.source == source, pages.c.url == request.url
+        )
+        with self._reading() as connection:
+            row = connection.execute(query).first()
+        return request if row is None else Request(request.url, row.etag, row.last_modified)
+
+    def add(self, found: Sequence[Listing], read: Iterable[Page], report: SourceReport) -> SourceReport:
+        """Keep what a source showed, the validators of its pages, and how it went, all or nothing.
+
+        Gives the report with `new` counted.
+        """
+        new = 0
+        with self._writing() as connection:
+            revision = self._revision(connection)
+            for listing in found:
+                key, is_new, changed = self._upsert(
+                    connection, listing.paper, revision + 1, report.period.until
+                )
+                new += is_new
+                revision += changed
+                row = {"paper": key, **records.listing_row(listing)}
+                statement = self._insert(listings).values(row)
+                connection.execute(
+                    statement.on_conflict_do_update(
+                        index_elements=["paper", "source", "listed_on"],
+                        set_={
+                            name: statement.excluded[name]
+                            for name in ("position", "upvotes", "comments", "announce_type")
+                        },
+                    )
+                )
+            for page in read:
+                row = {
+                    "source": report.source,
+                    "url": page.url,
+                    "etag": page.etag,
+                    "last_modified": page.last_modified,
+                    "fetched_at": records.seconds(page.fetched_at),
+                }
+                connection.execute(
+                    self._insert(pages)
+                    .values(row)
+                    .on_conflict_do_update(index_elements=["source", "url"], set_=row)
+                )
+            row = records.report_row(report) | {"new": new}
+            connection.execute(insert(reports).values(row))
+        return records.report(row)
+
+    def _revision(self, connection: Connection) -> int:
+        query = select(func.coalesce(func.max(papers.c.revision), 0))
+        newest: int = connection.execute(query).scalar_one()
+        return newest
+
+    def _upsert(
+        self, connection: Connection, paper: Paper, revision: int, now: datetime
+    ) -> tuple[int, bool, bool]:
+        """Insert or merge a paper; gives its key, whether it is new, and whether its words changed."""
+        names = identity.aliases(paper)
+        rows = connection.execute(
+            select(papers, aliases.c.alias)
+            .join(aliases)
+            .where(aliases.c.alias.in_(names))
+            .order_by(papers.c.id)
+        ).mappings()
+        known: dict[int, Paper] = {}
+        for row in rows:
+            found = records.paper(row)
+            by_title = identity.is_bare(PaperId(row["alias"]))
+            if identity.may_merge(found.id, paper.id, by_title=by_title):
+                known[row["id"]] = found
+        if not known:
+            key = connection.execute(
+                insert(papers)
+                .values(revision=revision, first_seen=records.seconds(now), **records.paper_row(paper))
+                .returning(papers.c.id)
+            ).scalar_one()
+            self._name(connection, key, names)
+            return key, True, True
+        (key, merged), *others = known.items()
+        before = merged
+        for other, its in others:
+            merged = identity.merge(its, merged)
+            self._absorb(connection, other, into=key)
+        merged = identity.merge(merged, paper)
+        changed = not identity.same_words(before, merged)
+        if changed or merged != before:
+            values = records.paper_row(merged) | ({"revision": revision} if changed else {})
+            connection.execute(update(papers).where(papers.c.id == key).values(values))
+        self._name(connection, key, (*names, *identity.aliases(merged)))
+        return key, False, changed
+
+    def _name(self, connection: Connection, key: int, names: Iterable[PaperId]) -> None:
+        for name in dict.fromkeys(names):
+            connection.execute(self._insert(aliases).values(alias=name, paper=key).on_conflict_do_nothing())
+
+    def _absorb(self, connection: Connection, other: int, *, into: int) -> None:
+        """Give everything that hangs on one record of a paper to another one."""
+        connection.execute(update(aliases).where(aliases.c.paper == other).values(paper=into))
+        connection.execute(update(recommendations).where(recommendations.c.paper == other).values(paper=into))
+        for table, keys in ((listings, ("source", "listed_on")), (shown, ("profile",))):
+            twin = table.alias()
+            doubled = select(twin.c.paper).where(
+                twin.c.paper == into, *(twin.c[key] == table.c[key] for key in keys)
+            )
+            connection.execute(delete(table).where(table.c.paper == other, doubled.exists()))
+            connection.execute(update(table).where(table.c.paper == other).values(paper=into))
+        connection.execute(delete(papers).where(papers.c.id == other))
+
+    # --- compose ------------------------------------------------------------------------------
+
+    def revision(self) -> int:
+        """The number of the newest change to a paper's words."""
+        with self._reading() as connection:
+            return self._revision(connection)
+
+    def progress(self, profile: str) -> Progress | None:
+        """How far a profile has come; None before its first digest."""
+        with self._reading() as connection:
+            row = connection.execute(select(progress).where(progress.c.profile == profile)).first()
+        return None if row is None else Progress(records.instant(row.slot), row.revision)
+
+    def papers_since(
+        self,
+        *,
+        revision: int = 0,
+        first_seen: datetime | None = None,
+        sources: Sequence[str] = (),
+        not_shown_to: str | None = None,
+    ) -> tuple[StoredPaper, ...]:
+        """Papers whose words are newer than a revision, oldest first, as far as the rest allows."""
+        query = select(papers).where(papers.c.revision > revision).order_by(papers.c.revision)
+        if first_seen is not None:
+            query = query.where(papers.c.first_seen >= records.seconds(first_seen))
+        if sources:
+            query = query.where(
+                papers.c.id.in_(select(listings.c.paper).where(listings.c.source.in_(sources)))
+            )
+        if not_shown_to is not None:
+            query = query.where(
+                papers.c.id.not_in(select(shown.c.paper).where(shown.c.profile == not_shown_to))
+            )
+        return self._papers(query)
+
+    def newest_papers(self, limit: int) -> tuple[StoredPaper, ...]:
+        """The papers that came last, newest first."""
+        return self._papers(select(papers).order_by(papers.c.revision.desc()).limit(limit))
+
+    def find_papers(self, wanted: str) -> tuple[StoredPaper, ...]:
+        """The papers that an identifier, an address or a piece of a title means, newest first."""
+        names = [
+            identity.paper_id(title=wanted, arxiv=wanted),
+            identity.paper_id(title=wanted, doi=wanted),
+            wanted,
+        ]
+        exact = self._papers(select(papers).join(aliases).where(aliases.c.alias.in_(names)).distinct())
+        if exact:
+            return exact
+        pattern = "%" + wanted.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+        return self._papers(
+            select(papers)
+            .where(papers.c.title.ilike(pattern, escape="\\") | (papers.c.url == wanted))
+            .order_by(papers.c.revision.desc())
+            .limit(20)
+        )
+
+    def shown_in(self, profile: str, paper: PaperId) -> str | None:
+        """The digest in which a profile was shown a paper."""
+        query = (
+            select(shown.c.digest)
+            .join(aliases, aliases.c.paper == shown.c.paper)
+            .where(shown.c.profile == profile, aliases.c.alias == paper)
+        )
+        with self._reading() as connection:
+            digest: str | None = connection.execute(query).scalar()
+        return digest
+
+    def _papers(self, query: Any) -> tuple[StoredPaper, ...]:  # noqa: ANN401 - a select of papers
+        with self._reading() as connection:
+            rows = connection.execute(query).mappings().all()
+            found: dict[int, list[Any]] = defaultdict(list)
+            keys = [row["id"] for row in rows]
+            for at in range(0, len(keys), _CHUNK):
+                part = (
+                    select(listings)
+                    .where(listings.c.paper.in_(keys[at : at + _CHUNK]))
+                    .order_by(listings.c.listed_on)
+                )
+                for row in connection.execute(part).mappings():
+                    found[row["paper"]].append(row)
+        result = []
+        for row in rows:
+            paper = records.paper(row)
+            own = tuple(records.listing(item, paper) for item in found[row["id"]])
+            result.append(StoredPaper(paper, own, records.instant(row["first_seen"])))
+        return tuple(result)
+
+    def latest_reports(self) -> tuple[SourceReport, ...]:
+        """How the last reading of each source went."""
+        last = select(func.max(reports.c.id)).group_by(reports.c.source)
+        with self._reading() as connection:
+            rows = connection.execute(
+                select(reports).where(reports.c.id.in_(last)).order_by(reports.c.source)
+            ).mappings()
+            return tuple(records.report(row) for row in rows)
+
+    def save(
+        self, profile: str, made: Progress, digest: Digest | None, planned: Sequence[PlannedDelivery]
+    ) -> bool:
+        """Write a digest, its deliveries and what it showed in one transaction.
+
+        `digest` is None for a slot in which there was nothing to say. Gives False, and writes
+        nothing, when another process has composed the slot meanwhile.
+        """
+        with self._writing() as connection:
+            row = {"profile": profile, "slot": records.seconds(made.slot), "revision": made.revision}
+            statement = self._insert(progress).values(row)
+            moved = connection.execute(
+                statement.on_conflict_do_update(
+                    index_elements=["profile"], set_=row, where=progress.c.slot < statement.excluded.slot
+                )
+            )
+            if not moved.rowcount:
+                return False
+            if digest is not None:
+                self._save_digest(connection, digest, planned)
+        return True
+
+    def _save_digest(
+        self, connection: Connection, digest: Digest, planned: Sequence[PlannedDelivery]
+    ) -> None:
+        connection.execute(insert(digests).values(records.digest_row(digest)))
+        items = [
+            ("section", section.interest, item)
+            for section in digest.sections
+            for item in section.recommendations
+        ]
+        items += [("overflow", "", item) for item in digest.overflow]
+        items += [("near_miss", "", item) for item in digest.near_misses]
+        for rank, (kind, section, item) in enumerate(items):
+            key = connection.execute(
+                select(aliases.c.paper).where(aliases.c.alias == item.paper.id)
+            ).scalar_one()
+            digest_hash, content = records.snapshot(item)
+            connection.execute(
+                self._insert(snapshots).values(hash=digest_hash, content=content).on_conflict_do_nothing()
+            )
+            row = {
+                "digest": digest.id,
+                "rank": rank,
+                "paper": key,
+                "snapshot": digest_hash,
+                "section": section,
+                "kind": kind,
+            }
+            connection.execute(insert(recommendations).values(row | records.recommendation_row(item)))
+            if kind != "near_miss":
+                connection.execute(
+                    self._insert(shown)
+                    .values(profile=digest.profile, paper=key, digest=digest.id)
+                    .on_conflict_do_nothing()
+                )
+        for plan in planned:
+            connection.execute(
+                insert(deliveries).values(
+                    digest=digest.id,
+                    profile=digest.profile,
+                    channel=plan.channel,
+                    recipient=plan.recipient,
+                    state=DeliveryState.PLANNED,
+                    attempts=0,
+                    message=plan.message,
+                )
+            )
+
+    # --- dispatch -----------------------------------------------------------------------------
+
+    def digests(self, profile: str) -> tuple[Digest, ...]:
+        """The digests of a profile, newest first."""
+        with self._reading() as connection:
+            heads = (
+                connection.execute(
+                    select(digests).where(digests.c.profile == profile).order_by(digests.c.slot.desc())
+                )
+                .mappings()
+                .all()
+            )
+            items: dict[str, list[Any]] = defaultdict(list)
+            query = (
+                select(recommendations, snapshots.c.content)
+                .join(snapshots)
+                .join(digests)
+                .where(digests.c.profile == profile)
+                .order_by(recommendations.c.digest, recommendations.c.rank)
+            )
+            for row in connection.execute(query).mappings():
+                items[row["digest"]].append(row)
+        return tuple(records.digest(head, items[head["id"]]) for head in heads)
+
+    def recover(self) -> int:
+        """Put right what a killed run left behind; call it while no other run is active.
+
+        A delivery that was being sent had not been handed over, so it is planned again; one that was
+        being handed over may have arrived. Gives how many are uncertain now.
+        """
+        with self._writing() as connection:
+            connection.execute(
+                update(deliveries)
+                .where(deliveries.c.state == DeliveryState.SENDING)
+                .values(state=DeliveryState.PLANNED)
+            )
+            return connection.execute(
+                update(deliveries)
+                .where(deliveries.c.state == DeliveryState.HANDING_OVER)
+                .values(
+                    state=DeliveryState.UNCERTAIN,
+                    error="the program was stopped while the message was handed over",
+                )
+            ).rowcount
+
+    def resend_uncertain(self) -> None:
+        """Plan every uncertain delivery again, with the same bytes."""
+        with self._writing() as connection:
+            connection.execute(
+                update(deliveries)
+                .where(deliveries.c.state == DeliveryState.UNCERTAIN)
+                .values(state=DeliveryState.PLANNED)
+            )
+
+    def claim(self, channels: Sequence[Channel], now: datetime) -> Delivery | None:
+        """Take the next delivery that is due, marking it as being sent; None when there is none."""
+        due = (
+            select(deliveries)
+            .where(
+                deliveries.c.state.in_(_OPEN),
+                deliveries.c.channel.in_(channels),
+                (deliveries.c.not_before.is_(None)) | (deliveries.c.not_before <= records.seconds(now)),
+            )
+            .order_by(deliveries.c.id)
+            .limit(1)
+            .with_for_update(skip_locked=True)
+        )
+        with self._writing() as connection:
+            row = connection.execute(due).mappings().first()
+            if row is None:
+                return None
+            values = {"state": DeliveryState.SENDING, "attempts": row["attempts"] + 1}
+            connection.execute(update(deliveries).where(deliveries.c.id == row["id"]).values(values))
+            return records.delivery(dict(row) | values)
+
+    def mark(
+        self,
+        delivery: int,
+        state: DeliveryState,
+        *,
+        error: str | None = None,
+        not_before: datetime | None = None,
+    ) -> None:
+        """Write down where a delivery stands now."""
+        with self._writing() as connection:
+            connection.execute(
+                update(deliveries)
+                .where(deliveries.c.id == delivery)
+                .values(
+                    state=state,
+                    error=error,
+                    not_before=None if not_before is None else records.seconds(not_before),
+                )
+            )
+
+    def deliveries(self, *states: DeliveryState) -> tuple[Delivery, ...]:
+        """The deliveries in any of these states, oldest first; all of them when none is named."""
+        query = select(deliveries).order_by(deliveries.c.id)
+        if states:
+            query = query.where(deliveries.c.state.in_(states))
+        with self._reading() as connection:
+            return tuple(records.delivery(row) for row in connection.execute(query).mappings())
+
+
+def _tune_sqlite(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: object) -> None:  # noqa: ANN401 - a DBAPI connection
+        connection.isolation_level = None  # we begin transactions ourselves, below
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}").close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        reads = connection.get_execution_options().get("reads")
+        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")

@@ -1,0 +1,317 @@
+"""What the store promises, on a real database file."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine
+from world import DAY, HOUR, NOON, listings, paper, report
+
+from digest.core.model import (
+    DeliveryState,
+    Digest,
+    Listing,
+    Match,
+    Page,
+    PlannedDelivery,
+    Progress,
+    Recommendation,
+    Request,
+    ScorePart,
+    Section,
+)
+from digest.errors import BusyError, SchemaError, StoreError
+from digest.store import schema
+from digest.store.lock import locked
+from digest.store.store import Store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store(f"sqlite:///{tmp_path}/digest.db")
+    yield opened
+    opened.close()
+
+
+def digest(*recommendations: Recommendation, overflow: tuple[Recommendation, ...] = ()) -> Digest:
+    return Digest(
+        id="me-20261120T120000Z",
+        profile="me",
+        title="Me",
+        slot=NOON,
+        issued_at=NOON,
+        since=None,
+        scanned=3,
+        sections=(Section("Swin", recommendations),),
+        overflow=overflow,
+        reports=(report(),),
+    )
+
+
+def recommend(listing: Listing) -> Recommendation:
+    return Recommendation(
+        listing.paper, (listing,), 1.5, (Match("Swin", "Swin", "title", 0, 4),), (ScorePart("Swin", 1.5),)
+    )
+
+
+def test_a_paper_comes_back_as_it_was_kept(store: Store) -> None:
+    whole = replace(
+        paper("Swin — für alle", "Ein Abstract.", arxiv="2611.90001"),
+        authors=("Ada Löfgren", "何"),
+        author_count=2,
+        organization="Acme",
+        published=NOON.date(),
+        categories=("cs.CV", "cs.LG"),
+        keywords=("attention",),
+        code_stars=3,
+    )
+    shown = Listing(whole, "page", NOON.date(), 4, upvotes=7, comments=0, announce_type="new")
+    counted = store.add((shown,), (), report())
+    assert counted.new == 1
+    (stored,) = store.papers_since()
+    assert stored.paper == whole
+    assert stored.listings == (shown,)
+    assert stored.first_seen == NOON
+
+
+def test_the_same_page_twice_adds_nothing_and_renews_the_votes(store: Store) -> None:
+    one = Listing(paper("Swin"), "page", None, 0, upvotes=1)
+    store.add((one,), (), report())
+    before = store.revision()
+    assert store.add((replace(one, upvotes=9),), (), report()).new == 0
+    assert store.revision() == before
+    (stored,) = store.papers_since()
+    assert [listing.upvotes for listing in stored.listings] == [9]
+
+
+def test_a_bare_title_that_later_gains_an_id_is_one_paper(store: Store) -> None:
+    store.add(listings(paper("$β$-Swin: a Study")), (), report())
+    store.add(listings(paper("β-Swin: A study", "Now with an abstract.", arxiv="2611.90001v2")), (), report())
+    (stored,) = store.papers_since()
+    assert stored.paper.id == "arxiv:2611.90001"
+    assert stored.paper.abstract == "Now with an abstract."
+    assert store.find_papers("10.48550/arXiv.2611.90001") == (stored,)
+
+
+def test_an_id_that_later_comes_as_a_bare_title_is_kept(store: Store) -> None:
+    store.add(listings(paper("Swin", "Whole abstract.", arxiv="2611.90001")), (), report())
+    store.add(listings(paper("Swin", "Whole …")), (), report())
+    (stored,) = store.papers_since()
+    assert stored.paper.id == "arxiv:2611.90001"
+    assert stored.paper.abstract == "Whole abstract."
+
+
+def test_two_papers_of_one_title_stay_two(store: Store) -> None:
+    store.add(
+        listings(paper("Editorial", arxiv="2611.90001"), paper("Editorial", arxiv="2611.90002")), (), report()
+    )
+    assert len(store.papers_since()) == 2
+
+
+def test_two_records_that_turn_out_to_be_one_paper_become_one(store: Store) -> None:
+    by_title, by_doi = paper("Swin in the Journal"), paper("Swin in a Journal", doi="10.1234/swin")
+    store.add(listings(by_title, by_doi), (), report())
+    both = store.papers_since()
+    items = [recommend(stored.listings[0]) for stored in both]
+    assert store.save("me", Progress(NOON, 2), digest(*items), ())
+    store.add(listings(replace(by_doi, title="Swin in the Journal")), (), report())
+    (stored,) = store.papers_since()
+    assert stored.paper.doi == "10.1234/swin"
+    assert len(stored.listings) == 1
+    assert store.shown_in("me", stored.paper.id) == "me-20261120T120000Z"
+    (kept,) = store.digests("me")
+    assert [item.paper for item in kept.recommendations] == [by_title, by_doi]
+
+
+def test_a_changed_abstract_is_looked_at_again_but_a_vote_is_not(store: Store) -> None:
+    one = paper("Leaves", "Of trees.", arxiv="2611.90001")
+    store.add(listings(one), (), report())
+    before = store.revision()
+    store.add(listings(replace(one, abstract="Of trees, with Swin.")), (), report())
+    assert [stored.paper.abstract for stored in store.papers_since(revision=before)] == [
+        "Of trees, with Swin."
+    ]
+    before = store.revision()
+    store.add(listings(replace(one, abstract="Of  trees, with Swin", organization="Acme")), (), report())
+    assert store.papers_since(revision=before) == ()
+    assert store.papers_since()[0].paper.organization == "Acme"
+
+
+def test_papers_can_be_asked_for_by_age_source_and_reader(store: Store) -> None:
+    old, new = paper("Old"), paper("New")
+    store.add(listings(old, source="a"), (), report("a", at=NOON - 9 * DAY))
+    store.add(listings(new, source="b"), (), report("b"))
+    assert [s.paper.title for s in store.papers_since(first_seen=NOON - DAY)] == ["New"]
+    assert [s.paper.title for s in store.papers_since(sources=("a",))] == ["Old"]
+    assert [s.paper.title for s in store.newest_papers(1)] == ["New"]
+    (stored,) = store.papers_since(sources=("b",))
+    store.save("me", Progress(NOON, 2), digest(recommend(stored.listings[0])), ())
+    assert [s.paper.title for s in store.papers_since(not_shown_to="me")] == ["Old"]
+    assert [s.paper.title for s in store.papers_since(not_shown_to="you")] == ["Old", "New"]
+
+
+def test_papers_are_found_by_identifier_address_and_piece_of_a_title(store: Store) -> None:
+    one = replace(paper("100% Swin_Leaf", arxiv="2611.90001"), url="https://example.org/swin")
+    store.add(listings(one, paper("1000 Swin Leaf")), (), report())
+    for wanted in (
+        "2611.90001v3",
+        "arxiv:2611.90001",
+        "https://arxiv.org/abs/2611.90001",
+        "https://example.org/swin",
+        "100% SWIN",
+        "swin_leaf",
+    ):
+        assert [stored.paper for stored in store.find_papers(wanted)] == [one], wanted
+    assert len(store.find_papers("leaf")) == 2
+    assert store.find_papers("nothing") == ()
+
+
+def test_validators_are_kept_with_the_page(store: Store) -> None:
+    request = Request("https://example.org/")
+    assert store.with_validators("page", request) == request
+    page = Page(request.url, b"", None, NOON, etag='"1"', last_modified="Fri")
+    store.add((), (page,), report())
+    assert store.with_validators("page", request) == Request(request.url, '"1"', "Fri")
+    store.add((), (replace(page, etag='"2"'),), report())
+    assert store.with_validators("page", request).etag == '"2"'
+    assert store.with_validators("other", request).etag is None
+
+
+def test_only_a_complete_reading_counts_as_a_success(store: Store) -> None:
+    assert store.last_complete("page") is None
+    store.add((), (), report(at=NOON))
+    store.add((), (), report(at=NOON + HOUR, complete=False))
+    assert store.last_complete("page") == NOON
+    (last,) = store.latest_reports()
+    assert not last.complete
+
+
+def test_a_digest_comes_back_as_it_was_even_when_its_papers_changed(store: Store) -> None:
+    store.add(listings(paper("Swin", arxiv="2611.90001"), paper("More Swin"), paper("Near")), (), report())
+    first, more, near = (recommend(stored.listings[0]) for stored in store.papers_since())
+    made = replace(digest(first, overflow=(more,)), near_misses=(replace(near, missing=("x",)),))
+    assert store.save("me", Progress(NOON, 3), made, ())
+    store.add(listings(replace(first.paper, title="Swin, second version")), (), report())
+    assert store.digests("me") == (made,)
+    assert store.progress("me") == Progress(NOON, 3)
+    assert store.shown_in("me", more.paper.id) == made.id
+    assert store.shown_in("me", near.paper.id) is None
+
+
+def test_a_slot_is_composed_once(store: Store) -> None:
+    assert store.save("me", Progress(NOON, 1), digest(), ())
+    assert not store.save("me", Progress(NOON, 1), digest(), ())
+    assert not store.save("me", Progress(NOON - HOUR, 1), None, ())
+    assert store.save("me", Progress(NOON + HOUR, 2), None, ())
+    assert len(store.digests("me")) == 1
+
+
+def test_the_outbox_goes_from_planned_to_sent(store: Store) -> None:
+    planned = (PlannedDelivery("email", "me@example.org", b"message"), PlannedDelivery("feeds"))
+    store.save("me", Progress(NOON, 1), digest(), planned)
+    taken = store.claim(("email",), NOON)
+    assert taken is not None
+    assert (taken.message, taken.state, taken.attempts) == (b"message", DeliveryState.SENDING, 1)
+    assert store.claim(("email",), NOON) is None
+    store.mark(taken.id, DeliveryState.DEFERRED, error="later", not_before=NOON + HOUR)
+    assert store.claim(("email",), NOON) is None
+    again = store.claim(("email",), NOON + HOUR)
+    assert again is not None
+    assert (again.id, again.attempts) == (taken.id, 2)
+    store.mark(again.id, DeliveryState.SENT)
+    assert [d.channel for d in store.deliveries(DeliveryState.PLANNED)] == ["feeds"]
+    assert [d.state for d in store.deliveries()] == ["sent", "planned"]
+
+
+def test_after_a_kill_what_was_not_handed_over_is_planned_and_the_rest_uncertain(store: Store) -> None:
+    planned = tuple(PlannedDelivery("email", f"{name}@example.org", b"m") for name in "ab")
+    store.save("me", Progress(NOON, 1), digest(), planned)
+    store.claim(("email",), NOON)
+    second = store.claim(("email",), NOON)
+    assert second is not None
+    store.mark(second.id, DeliveryState.HANDING_OVER)
+    assert store.recover() == 1
+    assert [d.state for d in store.deliveries()] == ["planned", "uncertain"]
+    store.resend_uncertain()
+    assert [d.state for d in store.deliveries()] == ["planned", "planned"]
+
+
+def test_nothing_of_a_failed_transaction_stays(store: Store) -> None:
+    store.add(listings(paper("Swin")), (), report())
+    (stored,) = store.papers_since()
+    unknown = recommend(Listing(paper("Never stored"), "page", None, 0))
+    with pytest.raises(Exception, match="No row"):
+        store.save("me", Progress(NOON, 1), digest(recommend(stored.listings[0]), unknown), ())
+    assert store.progress("me") is None
+    assert store.digests("me") == ()
+
+
+def test_a_database_of_a_newer_digest_is_refused(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/digest.db"
+    Store(url).close()
+    with sqlite3.connect(tmp_path / "digest.db") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.close()
+    with pytest.raises(SchemaError, match="version 9999"):
+        Store(url)
+
+
+def test_a_database_of_another_program_is_refused(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "digest.db") as connection:
+        connection.execute("CREATE TABLE other (id INTEGER)")
+    connection.close()
+    with pytest.raises(SchemaError, match="another program"):
+        Store(f"sqlite:///{tmp_path}/digest.db")
+
+
+@pytest.mark.parametrize("url", ["nonsense", "sqlite:////nowhere/at/all.db", "oracle+nothing://x"])
+def test_a_database_that_cannot_be_opened_is_a_store_error(url: str) -> None:
+    with pytest.raises(StoreError):
+        Store(url)
+
+
+def test_a_file_that_is_no_database_is_a_store_error(tmp_path: Path) -> None:
+    (tmp_path / "digest.db").write_bytes(b"no database" * 100)
+    with pytest.raises(StoreError, match="does not answer"):
+        Store(f"sqlite:///{tmp_path}/digest.db")
+
+
+def test_the_schema_names_the_newest_migration() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(schema.__file__).parent / "migrations"))
+    assert ScriptDirectory.from_config(config).get_current_head() == schema.HEAD
+
+
+def test_the_migrations_make_the_tables_that_the_program_uses(tmp_path: Path) -> None:
+    Store(f"sqlite:///{tmp_path}/digest.db").close()
+    engine = create_engine(f"sqlite:///{tmp_path}/digest.db")
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), schema.metadata) == []
+    engine.dispose()
+
+
+def test_a_second_run_is_told_that_the_first_is_active(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with (
+        locked(data, wait=0),
+        pytest.raises(BusyError, match="another run is active"),
+        locked(data, wait=0),
+    ):
+        pass
+    with locked(data, wait=0):
+        assert stat.S_IMODE(data.stat().st_mode) == 0o700
+
+
+def test_a_folder_that_cannot_be_made_is_a_store_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="cannot be written"), locked(tmp_path / "file" / "data", wait=0):
+        pass
