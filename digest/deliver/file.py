@@ -1,0 +1,91 @@
+"""Publishes files into a folder that is served: each is replaced whole, and only when it changed.
+
+A reader never sees half a file, and a web server's `Last-Modified` tells the truth.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from collections.abc import Iterable
+from pathlib import Path, PureWindowsPath
+
+from digest.core.model import Artifact
+from digest.errors import DeliveryError, PermanentDeliveryError, TransientDeliveryError
+
+_MODE = 0o644  # less the umask: web servers run as somebody else
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_FORBIDDEN = frozenset(
+    {
+        errno.EACCES,
+        errno.EEXIST,
+        errno.EISDIR,
+        errno.ELOOP,
+        errno.ENAMETOOLONG,
+        errno.ENOTDIR,
+        errno.EPERM,
+        errno.EROFS,
+    }
+)
+
+
+class FilePublisher:
+    """Keeps a folder, and nothing outside it, equal to what is published."""
+
+    def __init__(self, folder: Path) -> None:
+        """Publish below `folder`, which is made when it is needed."""
+        self._folder = folder
+
+    def publish(self, artifacts: Iterable[Artifact]) -> int:
+        """Write each file atomically; gives how many changed.
+
+        Raises TransientDeliveryError, PermanentDeliveryError; the files before the failed one stay.
+        """
+        return sum(self._write(artifact) for artifact in artifacts)
+
+    def _write(self, artifact: Artifact) -> bool:
+        target = self._target(artifact.path)
+        try:
+            if target.is_file() and target.read_bytes() == artifact.content:
+                return False
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _replace(target, artifact.content)
+        except OSError as error:
+            raise _translated(error, target) from error
+        return True
+
+    def _target(self, path: str) -> Path:
+        # Windows' rules are the stricter ones: they know drives and two separators.
+        relative = PureWindowsPath(path)
+        if relative.anchor or not relative.parts or ".." in relative.parts or "\0" in path:
+            raise PermanentDeliveryError(
+                f"{path!r} leaves the folder it is to be published in", place=str(self._folder)
+            )
+        return self._folder.joinpath(*relative.parts)
+
+
+def _replace(target: Path, content: bytes) -> None:
+    temporary = target.with_name(f".{secrets.token_hex(8)}.part")
+    try:
+        with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, _MODE)) as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _translated(error: OSError, target: Path) -> DeliveryError:
+    message = f"cannot be written: {error.strerror}"
+    if error.errno in _FORBIDDEN:
+        return PermanentDeliveryError(
+            message,
+            place=str(target),
+            remedy="Let the user that runs digest write there, or set `output_dir` to another folder",
+        )
+    remedy = "Make room on the disk" if error.errno in _FULL else None
+    return TransientDeliveryError(message, place=str(target), remedy=remedy)
