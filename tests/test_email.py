@@ -1,0 +1,305 @@
+"""The mail reads back as it was meant, and holds every paper in both parts."""
+
+from __future__ import annotations
+
+import re
+from email import message_from_bytes
+from email.header import decode_header, make_header
+from email.message import EmailMessage
+from email.policy import default
+from email.utils import parseaddr
+from pathlib import Path
+
+import pytest
+from digests import (
+    HOSTILE,
+    PERIOD,
+    SLOT,
+    addresses,
+    chosen,
+    digest,
+    elements,
+    hostile,
+    match,
+    paper,
+    profile,
+    sample,
+    seen,
+    swin,
+    talking,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+from digest.core.model import Digest, Profile, Section, SourceReport
+from digest.errors import RenderError
+from digest.render import environment, one_line
+from digest.render.email import BUDGET, EmailRenderer, Mailbox, mailbox, subject
+
+BASE = "https://me.example.org/digest"
+SENDER = "Digest <digest@example.org>"
+READER = "Rea Der <reader@example.org>"
+
+
+def renderer(
+    *, sender: str = SENDER, base_url: str | None = BASE, folder: Path | None = None
+) -> EmailRenderer:
+    return EmailRenderer(environment(*([folder] if folder else [])), sender=sender, base_url=base_url)
+
+
+def read(message: bytes) -> EmailMessage:
+    return message_from_bytes(message, policy=default)
+
+
+def part(message: EmailMessage, subtype: str) -> str:
+    found = message.get_body((subtype,))
+    assert found is not None
+    return str(found.get_content()).replace("\r\n", "\n")
+
+
+def many(number: int) -> Digest:
+    return digest(
+        Section("Talking face", tuple(talking(at) for at in range(number // 2))),
+        Section("Swin", tuple(swin(at) for at in range(number // 2, number))),
+    )
+
+
+def test_headers_and_parts_are_as_mail_programs_want_them() -> None:
+    message = read(renderer().compose(profile(), sample(), READER))
+    assert [str(value) for value in message.values()][:4] == [
+        SENDER,
+        READER,
+        "6 papers: Talking face 1, Swin 3, 2 by title",
+        "Fri, 20 Nov 2026 06:00:04 +0000",
+    ]
+    assert message["List-Id"] == "<swin.digest.example.org>"
+    assert message["Auto-Submitted"] == "auto-generated"
+    assert message["X-Auto-Response-Suppress"] == "All"
+    assert re.fullmatch(r"<[0-9a-f]{32}@example\.org>", message["Message-ID"])
+    assert len(message.keys()) == len({name.lower() for name in message.keys()})  # noqa: SIM118 - a message has duplicates
+    assert [kind.get_content_type() for kind in message.walk()] == [
+        "multipart/alternative",
+        "text/plain",
+        "text/html",
+    ]
+    assert not [kind.defects for kind in message.walk() if kind.defects]
+
+
+def test_the_bytes_are_fit_for_every_server() -> None:
+    finished = renderer().compose(profile(), sample(), READER)
+    assert finished.isascii()
+    assert b"\r" not in finished.replace(b"\r\n", b"")
+    assert b"\n" not in finished.replace(b"\r\n", b"")
+    assert max(map(len, finished.split(b"\r\n"))) <= 78
+
+
+def test_equal_digests_are_equal_bytes_and_each_reader_has_a_message_of_their_own() -> None:
+    first = renderer().compose(profile(), sample(), READER)
+    assert renderer().compose(profile(), sample(), READER) == first
+    other = renderer().compose(profile(), sample(), "other@example.org")
+    assert read(other)["Message-ID"] != read(first)["Message-ID"]
+
+
+@pytest.mark.parametrize("base_url", [BASE, None])
+def test_both_parts_hold_every_paper_and_every_link(base_url: str | None) -> None:
+    mail = renderer(base_url=base_url)
+    issue = sample()
+    text, html = mail.text(profile(), issue), mail.html(profile(), issue)
+    hrefs = set(addresses(html))
+    assert hrefs == set(re.findall(r"https?://\S+", text))
+    plain = one_line(text.replace("*", ""))
+    for item in (*issue.recommendations, *issue.overflow, *issue.near_misses):
+        assert item.paper.title in plain
+        assert item.paper.title in seen(html)
+    for item in issue.recommendations:
+        assert one_line(item.paper.abstract) in plain
+        assert one_line(item.paper.abstract) in seen(html)
+    assert any(BASE in href for href in hrefs) == bool(base_url)
+
+
+def test_the_first_line_that_is_seen_is_the_heartbeat() -> None:
+    mail = renderer()
+    assert mail.text(profile(), sample()).startswith(
+        "6 papers of 412 · Talking face 1 · Swin 3 · 2 by title\n"
+    )
+    assert seen(mail.html(profile(), sample())).startswith("6 papers of 412 · Talking face 1")
+
+
+def test_evidence_is_marked_and_named_in_both_parts() -> None:
+    mail = renderer()
+    html, text = mail.html(profile(), sample()), mail.text(profile(), sample())
+    assert re.search(r"Whisper to Wink: <mark[^>]*>Talking Face</mark> Synthesis", html)
+    assert "Whisper to Wink: *Talking Face* Synthesis" in text
+    assert (
+        "Why: talking face in title and abstract, Swin in title, lip sync in abstract · Also for Swin"
+        in seen(html)
+    )
+    assert "Why: *talking face* in title and abstract" in text
+    assert "Also for Swin" in text
+
+
+def test_silence_and_failure_are_told_apart() -> None:
+    mail = renderer()
+    failing = digest(reports=(SourceReport("arxiv", PERIOD, complete=False, error="no answer"),))
+    assert subject(digest()) == "No new papers among 412"
+    assert subject(failing) == "No new papers among 412, not all sources were read"
+    for shown in (mail.text(profile(), failing), seen(mail.html(profile(), failing))):
+        assert "No new papers among 412" in shown
+        assert "Could not be read: arXiv." in shown
+        assert "arXiv: could not be read: no answer" in shown
+    assert "Could not be read" not in mail.text(profile(), digest())
+
+
+def test_a_subject_stays_short() -> None:
+    sections = [Section(f"Interest {at} " + "very " * 30, (swin(at),)) for at in range(9)]
+    said = subject(digest(*sections))
+    assert said.startswith("9 papers: Interest 0 very")
+    assert said.endswith("…, and more")
+    assert subject(digest(Section("Swin", (swin(1),)))) == "1 paper: Swin 1"
+
+
+def test_the_day_is_the_readers_own() -> None:
+    late = digest(issued_at=SLOT.replace(hour=23, minute=30))
+    assert "Saturday, 21 November 2026" in renderer().text(profile(), late)
+    anytime = Profile(name="any", title="Any", interests=())
+    assert "Friday, 20 November 2026" in renderer().text(anytime, late)
+
+
+def test_only_what_is_published_is_linked() -> None:
+    mail = renderer()
+    only_mail = profile(channels=("email",))
+    assert BASE not in mail.html(only_mail, sample())
+    assert BASE not in mail.text(only_mail, sample())
+    assert "profiles/swin.toml" in mail.text(only_mail, sample())
+
+
+@pytest.mark.parametrize("number", [30, 60, 300])
+@pytest.mark.parametrize("base_url", [BASE, None])
+def test_many_papers_stay_within_the_budget_and_nothing_is_dropped_in_silence(
+    number: int, base_url: str | None
+) -> None:
+    mail = renderer(base_url=base_url)
+    issue = many(number)
+    html, text = mail.html(profile(), issue), mail.text(profile(), issue)
+    assert len(html.encode()) <= BUDGET
+    assert len(re.findall(r"papers\.example/abs/", text)) == number
+    shown = {address for address in addresses(html) if "/abs/" in address}
+    more = re.search(r"and (\d+) more", seen(html).partition("Also matched")[2])
+    assert len(shown) + (int(more[1]) if more else 0) == number
+    left_out = "…" in html or "Also matched" in html
+    assert ("To keep this mail whole" in seen(html)) == ("To keep this mail whole" in text) == left_out
+    assert ("The archive has everything." in text) == (left_out and bool(base_url))
+    assert not more or ("archive page" if base_url else "named in the plain text") in seen(html)
+
+
+def test_a_list_of_titles_that_is_too_long_ends_in_a_number() -> None:
+    mail = renderer()
+    issue = digest(
+        Section("Swin", tuple(swin(at) for at in range(40))),
+        overflow=tuple(swin(at) for at in range(40, 900)),
+    )
+    html = mail.html(profile(), issue)
+    assert len(html.encode()) <= BUDGET
+    more = re.search(r"and (\d+) more, on the archive page", seen(html))
+    assert more
+    shown = {number for number in range(900) if f"abs/2611.{number:05}" in html}
+    assert len(shown) == 900 - int(more[1])
+    assert html.count("<h3") == 10
+    text = mail.text(profile(), issue)
+    assert all(f"abs/2611.{number:05}" in text for number in range(900))
+
+
+def test_a_giant_abstract_does_not_swell_the_mail() -> None:
+    item = paper(abstract="swin " * 200_000)
+    issue = digest(Section("Swin", (chosen(item, match(item, "swin", field="abstract")),)))
+    assert len(renderer().compose(profile(), issue, READER)) < 2 * BUDGET
+
+
+def test_titles_beyond_all_measure_still_give_a_mail() -> None:
+    bulky = [
+        swin(at, title=f"Swin {at} " + "é&" * 3000, url="https://papers.example/" + "é" * 300)
+        for at in range(12)
+    ]
+    html = renderer().html(profile(), digest(Section("Swin", tuple(bulky))))
+    assert len(html.encode()) <= BUDGET
+    assert re.search(r"and \d+ more", seen(html))
+
+
+def test_hostile_papers_are_harmless_and_whole() -> None:
+    mail = renderer()
+    issue = hostile()
+    message = read(mail.compose(profile(), issue, READER))
+    assert "Bcc" not in message
+    html, text = part(message, "html"), part(message, "plain")
+    assert not {tag for tag, _ in elements(html)} & {"script", "img", "iframe", "form"}
+    assert not [address for address in addresses(html) if not address.startswith(("https://", "http://"))]
+    assert "javascript:" not in text
+    assert "49" not in seen(html)
+    for hostile_text in HOSTILE:
+        assert one_line(hostile_text) in seen(html)
+        assert one_line(hostile_text) in one_line(text.replace("*Tail*", "Tail"))
+    assert len(re.findall(r"<mark[^>]*>Tail</mark>", html)) == 2 * len(HOSTILE)
+
+
+def test_a_users_template_without_a_final_line_end_is_sent_whole(tmp_path: Path) -> None:
+    (tmp_path / "email.txt.j2").write_text("{{ digest.title }}: {{ sections | length }}", encoding="utf-8")
+    message = read(renderer(folder=tmp_path).compose(profile(), sample(), READER))
+    assert part(message, "plain") == "Vision transformers and faces: 2\n"
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        ("me@example.org", Mailbox("", "me@example.org")),
+        ("<me@example.org>", Mailbox("", "me@example.org")),
+        ("Me <me@example.org>", Mailbox("Me", "me@example.org")),
+        ("Doe, Jane <me@example.org>", Mailbox("Doe, Jane", "me@example.org")),
+        ('"Doe, \\"J\\" Jane" <me@example.org>', Mailbox('Doe, "J" Jane', "me@example.org")),
+        ("Zoë Ünïcode <me@bücher.example>", Mailbox("Zoë Ünïcode", "me@xn--bcher-kva.example")),
+        ("=?utf-8?q?x?= <me@example.org>", Mailbox("= ?utf-8?q?x?=", "me@example.org")),
+        ("Me\r\nBcc: eve@example.net <me@example.org>", Mailbox("Me Bcc: eve@example.net", "me@example.org")),
+    ],
+)
+def test_mailboxes_are_read_as_people_write_them(setting: str, expected: Mailbox) -> None:
+    assert mailbox(setting, "To") == expected
+
+
+@pytest.mark.parametrize(
+    "setting", ["", "me", "me@", "@example.org", "a@b@c", "ö@example.org", "a b@example.org", "a@b..c"]
+)
+def test_what_is_no_mailbox_is_refused(setting: str) -> None:
+    with pytest.raises(RenderError, match=r"To: .* is no mail address"):
+        mailbox(setting, "To")
+
+
+ANY_TEXT = st.one_of(
+    st.text(max_size=120),
+    st.sampled_from(HOSTILE),
+    st.text(alphabet='é"\\\\,;:@(). a', min_size=60, max_size=120),
+)
+
+
+@given(title=ANY_TEXT, sender=ANY_TEXT, reader=ANY_TEXT)
+def test_any_title_and_name_read_back_as_they_were_meant(title: str, sender: str, reader: str) -> None:
+    issue = digest(Section(title, (swin(1),)))
+    settings = {
+        "From": re.sub(r"[<>]", "", sender) + " <digest@example.org>",
+        "To": re.sub(r"[<>]", "", reader) + " <reader@example.org>",
+    }
+    finished = renderer(sender=settings["From"], base_url=None).compose(profile(), issue, settings["To"])
+    assert str(read(finished)["Subject"]) == subject(issue)
+    assert len(read(finished).keys()) == 10
+    for name, setting in settings.items():
+        # Read by the older parser: Python 3.11's newer one puts a space between encoded words.
+        display, address = parseaddr(message_from_bytes(finished)[name].replace("\r\n", ""))
+        assert Mailbox(str(make_header(decode_header(display))), address) == mailbox(setting, name)
+        assert [box.addr_spec for box in read(finished)[name].addresses] == [address]
+
+
+def test_a_message_that_would_not_read_back_is_never_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("digest.render.email._harmless", lambda text: text)
+    issue = digest(Section("=?utf-8?q?a=0ABcc:_x=40y?=", (swin(1),)))
+    with pytest.raises(RenderError, match="does not read back as it was meant: Subject"):
+        renderer().compose(profile(), issue, READER)
+    with pytest.raises(RenderError, match="does not read back as it was meant: Subject"):
+        renderer().compose(profile(), digest(Section("=?utf-8?b?a?=", (swin(1),))), READER)
