@@ -1,0 +1,105 @@
+"""Arguments → calls; errors → exit codes and advice; nothing else.
+
+Exit codes: 0 done, also when nothing was new; 1 something failed and is reported; 2 the user must fix
+the configuration or a secret; 3 another run is active and `--no-wait` was given.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+import click
+
+from digest.errors import BusyError, ConfigError, CredentialError, DigestError
+
+# Where each command stands; its module is imported when it is called.
+_COMMANDS = {
+    "demo": "demo",
+    "init": "init",
+    "run": "run",
+    "collect": "run",
+    "compose": "run",
+    "dispatch": "run",
+    "read": "read",
+    "preview": "preview",
+    "explain": "papers",
+    "papers": "papers",
+    "check": "check",
+    "status": "status",
+    "outbox": "outbox",
+    "secret": "secret",
+    "schedule": "schedule",
+    "serve": "serve",
+}
+_HELP = {
+    "demo": "Try it now: a bundled page, no network, no configuration.",
+    "init": "Write a commented configuration.",
+    "run": "Collect, compose, dispatch: everything that is due.",
+    "collect": "Read the sources into the store.",
+    "compose": "Compose the digests that are due.",
+    "dispatch": "Hand over what is waiting.",
+    "read": "What papers a saved page or URL holds.",
+    "preview": "Today's digest as files; records nothing.",
+    "explain": "Why a paper was or was not chosen.",
+    "papers": "Search what has been stored.",
+    "check": "Configuration, paths, secrets, mail server; sends nothing.",
+    "status": "Last and next runs, sources, deliveries that need you.",
+    "outbox": "Deliveries, and what to do about those that failed.",
+    "secret": "Keep a password in the system's keyring.",
+    "schedule": "Stay and run whenever a digest is due.",
+    "serve": "Feeds, archive pages and health over HTTP, for this machine.",
+}
+
+
+class _LazyGroup(click.Group):
+    """Commands whose modules are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(f"digest.cli.{_COMMANDS[cmd_name]}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_HELP.items()))
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="digest")
+def cli() -> None:
+    """Your own Daily Papers: new papers, filtered by what you care about."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and leave with its exit code."""
+    try:
+        code = cli.main(arguments, prog_name="digest", standalone_mode=False)
+    except DigestError as error:
+        code = fail(error)
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Stopped.", err=True)
+        code = 130
+    sys.exit(code or 0)
+
+
+def fail(error: DigestError) -> int:
+    """Say what went wrong, and give the exit code for it."""
+    click.echo(f"{click.style('digest:', fg='red')} {error}", err=True)
+    return exit_code(error)
+
+
+def exit_code(error: DigestError) -> int:
+    """The exit code that an error means."""
+    if isinstance(error, ConfigError | CredentialError):
+        return 2
+    return 3 if isinstance(error, BusyError) else 1

@@ -1,0 +1,118 @@
+"""`digest check`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+
+from digest.cli import exit_code, options
+from digest.cli.output import document, line
+from digest.errors import ConfigError, DigestError
+
+if TYPE_CHECKING:
+    from digest.app import App
+    from digest.config import EmailTable
+
+
+class _Finding(NamedTuple):
+    subject: str
+    detail: str
+    code: int  # the exit code that it means
+
+
+@click.command()
+@options.config
+@click.option("--online", is_flag=True, help="Also log in to the mail server; sends nothing.")
+@options.as_json
+def check(config: str | None, *, online: bool, as_json: bool) -> int:
+    """Look at everything that a run needs, and say what is wrong; sends nothing."""
+    findings = list(_findings(config, online=online))
+    if as_json:
+        document([{"subject": f.subject, "ok": f.code == 0, "detail": f.detail} for f in findings])
+    else:
+        for finding in findings:
+            line(finding.subject, finding.detail, colour="red" if finding.code else "green")
+    return max(finding.code for finding in findings)
+
+
+def _findings(config: str | None, *, online: bool) -> Iterator[_Finding]:
+    try:
+        app = options.load(config)
+    except DigestError as error:
+        yield _Finding("config", str(error), exit_code(error))
+        return
+    yield _Finding(
+        "config", f"{app.config.path}, {len(app.config.profiles)} profiles, {app.config.timezone}", 0
+    )
+    yield _checked("sources", lambda: ", ".join(source.name for source in app.sources))
+    for name, folder in (("data", app.config.data_dir), ("output", app.config.output_dir)):
+        yield _checked(name, partial(_writable, folder))
+    yield _checked("database", lambda: _database(app))
+    yield _checked("templates", lambda: _templates(app))
+    email = app.config.email
+    if email is None:
+        yield _Finding("mail", "no server is configured: feeds and archive alone", 0)
+        return
+    yield _checked("secret", lambda: _secret(app, email))
+    if online:
+        yield _checked("mail", lambda: _login(app, email))
+
+
+def _checked(subject: str, look: Callable[[], str]) -> _Finding:
+    try:
+        return _Finding(subject, look(), 0)
+    except DigestError as error:
+        return _Finding(subject, str(error), exit_code(error))
+
+
+def _writable(folder: Path) -> str:
+    around = folder
+    while not around.exists():
+        around = around.parent
+    if not around.is_dir() or not os.access(around, os.W_OK):
+        raise ConfigError(
+            "this folder cannot be written",
+            place=str(around),
+            remedy="Change its permissions, or name another.",
+        )
+    return str(folder)
+
+
+def _templates(app: App) -> str:
+    """Make every form of a digest, so that a template that fails does so here."""
+    from digest import pipeline
+    from digest.app import now
+
+    profile = app.config.profiles[0]
+    with app.store() as store:
+        made = list(app.files(profile, pipeline.draft(store, profile, now=now())))
+    return f"{len(made)} forms of a digest can be made"
+
+
+def _database(app: App) -> str:
+    with app.store() as store:
+        return f"{store.revision()} changes stored"
+
+
+def _secret(app: App, email: EmailTable) -> str:
+    from digest import credentials
+
+    reference = app.credential(email)
+    if reference is None:
+        return "no password is configured"
+    credentials.resolve(reference, environ=app.environ)
+    return credentials.describe(reference)
+
+
+def _login(app: App, email: EmailTable) -> str:
+    deliverer = app.deliverer(email)
+    try:
+        deliverer.connect()
+    finally:
+        deliverer.close()
+    return "the mail server takes our login"

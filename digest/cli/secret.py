@@ -1,0 +1,51 @@
+"""`digest secret`."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from digest.cli.output import line
+
+
+@click.group()
+def secret() -> None:
+    """Keep a password in the system's keyring; it is never printed."""
+
+
+@secret.command("set")
+@click.argument("name")
+@click.password_option(
+    "--value",
+    prompt="Secret",
+    hide_input=True,
+    confirmation_prompt=False,
+    help="Not advised: it stays in the shell's history.",
+)
+def set_(name: str, value: str) -> None:
+    """Store a secret and read it back."""
+    from digest import credentials
+
+    credentials.store(name, credentials.Secret(value), environ=os.environ)
+    line("Stored", f'{name}: write password = {{ keyring = "{name}" }}', colour="green")
+
+
+@secret.command()
+@click.argument("name")
+def test(name: str) -> None:
+    """Say whether a secret can be read."""
+    from digest import credentials
+
+    credentials.resolve(credentials.CredentialReference(keyring=name), environ=os.environ)
+    line("Readable", name, colour="green")
+
+
+@secret.command()
+@click.argument("name")
+def forget(name: str) -> None:
+    """Remove a secret."""
+    from digest import credentials
+
+    credentials.forget(name, environ=os.environ)
+    line("Forgotten", name)

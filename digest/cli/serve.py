@@ -1,0 +1,26 @@
+"""`digest serve`."""
+
+from __future__ import annotations
+
+import click
+
+from digest.cli import options
+from digest.cli.output import line
+
+
+@click.command()
+@options.config
+@click.option("--host", default="127.0.0.1", show_default=True, help="An address of this machine itself.")
+@click.option("--port", default=8470, show_default=True, type=click.IntRange(0, 65535))
+def serve(config: str | None, host: str, port: int) -> None:
+    """Feeds, archive pages and health over HTTP, for this machine alone."""
+    import uvicorn
+
+    from digest.web import server
+
+    server.check_host(host)
+    app = options.load(config)
+    line("Serving", f"http://{host}:{port}/", colour="green")
+    uvicorn.run(
+        server.application(app.config.output_dir, app.health), host=host, port=port, log_level="warning"
+    )

@@ -1,0 +1,384 @@
+"""The line.
+
+    collect    every source            → papers and listings in the store
+    compose    papers not yet shown    → one Digest per profile and slot, with its deliveries
+    dispatch   deliveries that are due → mail, feeds, archive pages
+
+Each step starts and ends in the store, so it can be repeated, run alone, or run elsewhere.
+What is decided here is decided by `digest.core`; this module alone alternates it with the world.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property, partial
+
+from digest.core import slots
+from digest.core.backoff import wait
+from digest.core.match import Findings, Matcher, Outcome, evaluate
+from digest.core.model import (
+    Artifact,
+    Channel,
+    Delivery,
+    DeliveryState,
+    Digest,
+    Interest,
+    Listing,
+    Page,
+    Period,
+    PlannedDelivery,
+    Profile,
+    Progress,
+    Reading,
+    ScorePart,
+    SourceReport,
+    StoredPaper,
+)
+from digest.core.query import CompiledInterest, compile_interest
+from digest.core.rank import Corpus, corpus, score
+from digest.core.selection import Selection, consider, select
+from digest.errors import (
+    ConfigError,
+    CredentialError,
+    DigestError,
+    FetchError,
+    PermanentDeliveryError,
+    RefusedByServerError,
+    RenderError,
+    SourceError,
+    TransientDeliveryError,
+    UncertainDeliveryError,
+)
+from digest.ports import Deliverer, Fetcher, Mailer, Publisher, Renderer, Source, Store
+
+_CORPUS = 1_000
+"""Papers that scores are relative to: enough for stable document frequencies, cut in 0.3 s."""
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """What `compose` made for a profile."""
+
+    profile: Profile
+    digest: Digest | None  # None: nothing was new
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatched:
+    """How one delivery went."""
+
+    delivery: Delivery
+    state: DeliveryState
+    error: DigestError | None = None
+
+
+# --- collect ----------------------------------------------------------------------------------
+
+
+def collect(
+    store: Store, sources: Sequence[Source], fetcher: Fetcher, *, now: datetime, lookback: timedelta
+) -> Iterator[SourceReport]:
+    """Read every source since its last success; each report is final when it comes.
+
+    A source that fails is reported and the others go on.
+    """
+    for source in sources:
+        period = Period(since=store.last_complete(source.name) or now - lookback, until=now)
+        found: tuple[Listing, ...] = ()
+        read: list[Page] = []
+        try:
+            reading = _read(source, period, fetcher, store, read)
+        except SourceError as error:
+            report = SourceReport(source.name, period, complete=False, error=str(error))
+            read.clear()
+        else:
+            found = reading.listings
+            report = SourceReport(
+                source.name, period, complete=reading.complete, listed=len(found), notes=reading.notes
+            )
+            if not reading.complete:
+                read.clear()  # what could not be read today is asked for again
+        yield store.add(found, read, report)
+
+
+def _read(source: Source, period: Period, fetcher: Fetcher, store: Store, read: list[Page]) -> Reading:
+    """Carry the conversation with a source to its end; the pages it was given are put into `read`."""
+    plan = source.collect(period)
+    try:
+        request = next(plan)
+        while True:
+            try:
+                page = fetcher.fetch(store.with_validators(source.name, request), now=period.until)
+            except FetchError as error:
+                request = plan.throw(error)
+            else:
+                if page is not None:
+                    read.append(page)
+                request = plan.send(page)
+    except StopIteration as end:
+        reading: Reading = end.value
+        return reading
+
+
+# --- compose ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """A profile for which a slot has come."""
+
+    profile: Profile
+    interests: tuple[CompiledInterest, ...]
+    slot: datetime
+    before: Progress | None
+
+
+def compose(
+    store: Store,
+    profiles: Sequence[Profile],
+    mailer: Callable[[], Mailer],
+    *,
+    now: datetime,
+    send_empty: bool = False,
+) -> Iterator[Composed]:
+    """Compose a digest for every profile whose slot has come, each in one transaction.
+
+    The message of every recipient is finished here and only handed over later, so that a second
+    copy, if there must ever be one, has the same bytes. Raises RenderError before anything of the
+    profile is written.
+    """
+    due = [item for profile in profiles if (item := _due(store, profile, now)) is not None]
+    if not due:
+        return
+    revision = store.revision()
+    desk = _Desk(store, [interest for item in due for interest in item.interests])
+    reports = store.latest_reports()
+    for item in due:
+        candidates = _candidates(store, item, now)
+        selection = desk.select(item, candidates)
+        digest: Digest | None = None
+        if selection.sections or (send_empty and _is_first_of_its_day(item)):
+            digest = _digest(item, selection, scanned=len(candidates), reports=reports, now=now)
+        planned = _plan(item.profile, digest, mailer) if digest else ()
+        if store.save(item.profile.name, Progress(item.slot, revision), digest, planned):
+            yield Composed(item.profile, digest)
+
+
+def draft(store: Store, profile: Profile, *, now: datetime) -> Digest:
+    """The digest that a profile would get now; writes nothing."""
+    interests = tuple(compile_interest(interest) for interest in profile.interests)
+    item = _Due(profile, interests, now, store.progress(profile.name))
+    candidates = _candidates(store, item, now)
+    selection = _Desk(store, interests).select(item, candidates)
+    return _digest(item, selection, scanned=len(candidates), reports=store.latest_reports(), now=now)
+
+
+def judge(store: Store, profile: Profile, stored: StoredPaper) -> list[tuple[Outcome, tuple[ScorePart, ...]]]:
+    """What each interest of a profile makes of a paper, and the parts of the score it would have."""
+    interests = tuple(compile_interest(interest) for interest in profile.interests)
+    desk = _Desk(store, interests)
+    findings = desk.scan(stored)
+    outcomes = [evaluate(interest, findings) for interest in interests]
+    return [(outcome, score(outcome, findings, desk.corpus)) for outcome in outcomes]
+
+
+def search(store: Store, query: str | None) -> tuple[StoredPaper, ...]:
+    """The stored papers that a query finds, newest first. Raises QueryError."""
+    stored = store.papers_since()[::-1]
+    if query is None:
+        return stored
+    interest = compile_interest(Interest("search", query=query))
+    matcher = Matcher([interest])
+    return tuple(
+        item for item in stored if evaluate(interest, matcher.scan(item.paper, item.listings)).satisfied
+    )
+
+
+def is_due(store: Store, profile: Profile, now: datetime) -> bool:
+    """Whether a slot of the profile has come that was not composed yet."""
+    return _due(store, profile, now) is not None
+
+
+def _due(store: Store, profile: Profile, now: datetime) -> _Due | None:
+    before = store.progress(profile.name)
+    if profile.schedule is not None:
+        slot = slots.latest(profile.schedule, now)
+        if before is not None and before.slot >= slot:
+            return None
+    else:
+        # Every run is a slot of its own, also within one second or when the clock was set back.
+        slot = now if before is None else max(now, before.slot + timedelta(seconds=1))
+    return _Due(profile, tuple(compile_interest(interest) for interest in profile.interests), slot, before)
+
+
+def _candidates(store: Store, item: _Due, now: datetime) -> tuple[StoredPaper, ...]:
+    """The papers that a profile has not considered yet."""
+    profile = item.profile
+    if item.before is None:
+        first_seen = now - timedelta(days=profile.limits.lookback_days)
+        return store.papers_since(first_seen=first_seen, sources=profile.sources)
+    return store.papers_since(
+        revision=item.before.revision, sources=profile.sources, not_shown_to=profile.name
+    )
+
+
+class _Desk:
+    """Where papers are judged: every paper is cut into words once, for all profiles."""
+
+    def __init__(self, store: Store, interests: Sequence[CompiledInterest]) -> None:
+        self._store = store
+        self._interests = interests
+        self._matcher = Matcher(interests)
+        self._found: dict[str, Findings] = {}
+
+    @cached_property
+    def corpus(self) -> Corpus:
+        """What scores are relative to; not needed on a day without papers."""
+        return corpus(self._interests, [self.scan(stored) for stored in self._store.newest_papers(_CORPUS)])
+
+    def scan(self, stored: StoredPaper) -> Findings:
+        """What stands in a paper."""
+        key = stored.paper.id
+        if key not in self._found:
+            self._found[key] = self._matcher.scan(stored.paper, stored.listings)
+        return self._found[key]
+
+    def select(self, item: _Due, candidates: Sequence[StoredPaper]) -> Selection:
+        """What a profile is shown of its candidates."""
+        considered = (consider(item.interests, self.scan(stored), self.corpus) for stored in candidates)
+        return select(item.profile, [judged for judged in considered if judged is not None])
+
+
+def _digest(
+    item: _Due, selection: Selection, *, scanned: int, reports: Sequence[SourceReport], now: datetime
+) -> Digest:
+    profile = item.profile
+    return Digest(
+        id=f"{profile.name}-{item.slot:%Y%m%dT%H%M%SZ}",
+        profile=profile.name,
+        title=profile.title,
+        slot=item.slot,
+        issued_at=now,
+        since=None if item.before is None else item.before.slot,
+        scanned=scanned,
+        sections=selection.sections,
+        overflow=selection.overflow,
+        near_misses=selection.near_misses,
+        reports=tuple(
+            report for report in reports if not profile.sources or report.source in profile.sources
+        ),
+    )
+
+
+def _is_first_of_its_day(item: _Due) -> bool:
+    """Whether a mail that says "nothing new" would be the first today; more than one is a nuisance."""
+    return item.before is None or item.before.slot.date() < item.slot.date()
+
+
+def _plan(profile: Profile, digest: Digest, mailer: Callable[[], Mailer]) -> list[PlannedDelivery]:
+    planned: list[PlannedDelivery] = []
+    for channel in profile.channels:
+        if channel != "email":
+            planned.append(PlannedDelivery(channel))
+        else:
+            planned += [
+                PlannedDelivery(channel, recipient, mailer().compose(profile, digest, recipient))
+                for recipient in profile.recipients
+            ]
+    return planned
+
+
+# --- dispatch ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """The ways out, each made when it is first needed."""
+
+    deliverer: Callable[[], Deliverer] | None  # None: no mail server is configured
+    renderers: Mapping[Channel, Callable[[], Renderer]]
+    publisher: Callable[[], Publisher]
+
+
+_OF_THE_SERVER = (RefusedByServerError, CredentialError, ConfigError)
+"""What has nothing to do with the message that happened to meet it."""
+
+
+def dispatch(
+    store: Store, profiles: Sequence[Profile], outputs: Outputs, *, now: datetime, resend_uncertain: bool
+) -> Iterator[Dispatched]:
+    """Hand over everything that is due, and say how each delivery went."""
+    store.recover()
+    if resend_uncertain:
+        store.resend_uncertain()
+    by_name = {profile.name: profile for profile in profiles}
+    yield from _publish(store, by_name, outputs, now)
+    if outputs.deliverer is not None:
+        yield from _send(store, outputs.deliverer, now)
+
+
+def _send(store: Store, make: Callable[[], Deliverer], now: datetime) -> Iterator[Dispatched]:
+    with ExitStack() as stack:
+        deliverer: Deliverer | None = None
+        while (delivery := store.claim(("email",), now)) is not None:
+            if deliverer is None:
+                deliverer = make()
+                stack.callback(deliverer.close)
+            done = _settle(store, delivery, now, partial(_hand_over, store, delivery, deliverer))
+            yield done
+            if isinstance(done.error, _OF_THE_SERVER):
+                return  # every other message would fare the same
+
+
+def _hand_over(store: Store, delivery: Delivery, deliverer: Deliverer) -> None:
+    deliverer.deliver(
+        delivery.message or b"",
+        delivery.recipient,
+        handing_over=lambda: store.mark(delivery.id, DeliveryState.HANDING_OVER),
+    )
+
+
+def _publish(
+    store: Store, profiles: Mapping[str, Profile], outputs: Outputs, now: datetime
+) -> Iterator[Dispatched]:
+    """Bring a profile's files up to date; they are made from the store, so any number of times."""
+    channels = tuple(outputs.renderers)
+    while channels and (delivery := store.claim(channels, now)) is not None:
+        yield _settle(store, delivery, now, partial(_refresh, store, delivery, profiles, outputs))
+
+
+def _refresh(store: Store, delivery: Delivery, profiles: Mapping[str, Profile], outputs: Outputs) -> None:
+    profile = profiles.get(delivery.profile)
+    if profile is None:
+        raise PermanentDeliveryError(f"the profile {delivery.profile!r} is no longer configured")
+    folder = f"{delivery.channel}/{profile.name}"
+    artifacts = outputs.renderers[delivery.channel]().render(profile, store.digests(profile.name))
+    outputs.publisher().publish(
+        Artifact(f"{folder}/{artifact.path}", artifact.content) for artifact in artifacts
+    )
+
+
+def _settle(store: Store, delivery: Delivery, now: datetime, act: Callable[[], None]) -> Dispatched:
+    """Do it, and write down how it went."""
+    state, not_before = DeliveryState.SENT, None
+    error: DigestError | None = None
+    try:
+        act()
+    except UncertainDeliveryError as lost:
+        state, error = DeliveryState.UNCERTAIN, lost
+    except TransientDeliveryError as later:
+        error = later
+        pause = wait(delivery.attempts, f"{delivery.digest}/{delivery.recipient}")
+        state = DeliveryState.FAILED if pause is None else DeliveryState.DEFERRED
+        not_before = None if pause is None else now + pause
+    except _OF_THE_SERVER as waits:
+        state, error = DeliveryState.DEFERRED, waits  # until the next run, when somebody may have mended it
+    except RenderError as waits:
+        state, error, not_before = DeliveryState.DEFERRED, waits, now + timedelta(seconds=1)  # likewise
+    except DigestError as refused:
+        state, error = DeliveryState.FAILED, refused
+    store.mark(delivery.id, state, error=None if error is None else str(error), not_before=not_before)
+    return Dispatched(delivery, state, error)

@@ -1,0 +1,55 @@
+"""Sources, readers and whatever else is found by name.
+
+A name is an entry point of an installed package, digest's own included, or `package.module:object`
+for a file of one's own.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from digest.errors import ConfigError, PluginError
+
+
+@cache
+def names(group: str) -> tuple[str, ...]:
+    """The names that are registered for `digest.<group>`."""
+    return tuple(sorted({point.name for point in _points(group)}))
+
+
+def load(group: str, name: str) -> Any:  # noqa: ANN401 - the group says what it is
+    """The object behind a name.
+
+    Raises ConfigError for a name that nobody registered, PluginError when its code does not load.
+    """
+    if ":" in name:
+        module, _, attribute = name.partition(":")
+        try:
+            return getattr(importlib.import_module(module), attribute)
+        except Exception as error:
+            raise _broken(name, error) from error
+    for point in _points(group):
+        if point.name == name:
+            try:
+                return point.load()
+            except Exception as error:
+                raise _broken(name, error) from error
+    near = difflib.get_close_matches(name, names(group), n=1)
+    known = f"Did you mean {near[0]}?" if near else f"There are {', '.join(names(group)) or 'none'}."
+    raise ConfigError(f"nothing is called {name!r} among the {group}", remedy=known)
+
+
+def _points(group: str) -> tuple[EntryPoint, ...]:
+    return tuple(entry_points(group=f"digest.{group}"))
+
+
+def _broken(name: str, error: Exception) -> PluginError:
+    return PluginError(
+        f"the plug-in cannot be loaded: {type(error).__name__}: {error}",
+        place=name,
+        remedy="Its author can put that right.",
+    )

@@ -1,0 +1,1 @@
+"""The small server: feeds, archive pages, health."""

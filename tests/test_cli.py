@@ -1,0 +1,717 @@
+"""The commands, as a person runs them: whole configurations, real files, a real mail server on loopback."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import io
+import json
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from email.message import EmailMessage
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import trustme
+from smtp_server import (
+    ADDRESSED,
+    GREETED,
+    HANG_UP,
+    MESSAGE,
+    STARTED,
+    UNASKED,
+    ScriptedServer,
+    recording_server,
+)
+from world import EMPTY_HANDED_PAGE, SWIN_PAGE, configure
+
+from digest.cli import _COMMANDS, _HELP, cli, main
+from digest.config import load
+from digest.resources import folder
+from digest.store.lock import locked
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run in an empty folder, with an empty home and no configuration in the environment."""
+    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / "home"))
+    monkeypatch.delenv("DIGEST_CONFIG", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+class Run:
+    """Runs commands; gives the exit code and keeps what was printed."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+        self.out = self.err = ""
+
+    def __call__(self, *arguments: object) -> int:
+        with pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in arguments])
+        self.out, self.err = self._capsys.readouterr()
+        code = ended.value.code
+        assert isinstance(code, int)
+        return code
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    return Run(capsys)
+
+
+def message(content: bytes) -> EmailMessage:
+    parsed = email.message_from_bytes(content, policy=email.policy.default)
+    assert isinstance(parsed, EmailMessage)
+    return parsed
+
+
+def text(content: bytes) -> str:
+    body = message(content).get_body(("plain",))
+    assert body is not None
+    return str(body.get_content())
+
+
+# --- the whole line ---------------------------------------------------------------------------
+
+
+def test_a_saved_page_becomes_one_mail_per_profile_feeds_and_archive_pages(tmp_path: Path, run: Run) -> None:
+    with recording_server() as server:
+        config = configure(tmp_path, port=server.port, profiles=("ada", "bob"))
+        (tmp_path / "inbox" / "page.txt").write_text(SWIN_PAGE, encoding="utf-8")
+        assert run("run", "--config", config) == 0
+        assert sorted(m.rcpt_tos for m in server.messages) == [("ada@example.org",), ("bob@example.org",)]
+        for sent in server.messages:
+            assert "Leaf: Shifted Windows for Counting Leaves" in text(sent.content)
+            assert "A Ledger for Honest Gardeners" not in text(sent.content)
+            assert message(sent.content)["Subject"].startswith("1 paper")
+        assert run("run", "--config", config) == 0
+        assert len(server.messages) == 2
+    for name in ("ada", "bob"):
+        for form in ("rss.xml", "atom.xml", "feed.json"):
+            assert b"SwinLeaf" in (tmp_path / "public" / "feeds" / name / form).read_bytes()
+        assert (tmp_path / "public" / "archive" / name / "index.html").is_file()
+    assert (tmp_path / "public" / "index.html").is_file()
+
+
+def test_a_page_dropped_into_the_folder_later_brings_only_what_is_new(tmp_path: Path, run: Run) -> None:
+    with recording_server() as server:
+        config = configure(tmp_path, port=server.port)
+        (tmp_path / "inbox" / "one.txt").write_text(EMPTY_HANDED_PAGE, encoding="utf-8")
+        assert run("run", "--config", config, "--at", "2026-11-20T07:00") == 0
+        assert "Nothing new" in run.out
+        assert server.messages == []
+        (tmp_path / "inbox" / "two.txt").write_text(SWIN_PAGE, encoding="utf-8")
+        assert run("run", "--config", config, "--at", "2026-11-21T07:00") == 0
+        (sent,) = server.messages
+        assert message(sent.content)["Date"] == "Sat, 21 Nov 2026 06:00:00 +0000"
+
+
+def test_with_a_schedule_a_slot_is_composed_once_a_day(tmp_path: Path, run: Run) -> None:
+    with recording_server() as server:
+        config = configure(tmp_path, port=server.port, extra='[schedule]\nat = ["07:00"]')
+        (tmp_path / "inbox" / "one.txt").write_text(SWIN_PAGE, encoding="utf-8")
+        assert run("run", "--config", config, "--at", "2026-11-20T07:30") == 0
+        assert run("run", "--config", config, "--at", "2026-11-20T08:30") == 0
+        assert "the next digest is due Sat 21 Nov, 07:00" in run.out
+        assert len(server.messages) == 1
+
+
+def test_the_three_steps_do_what_run_does(tmp_path: Path, run: Run) -> None:
+    with recording_server() as server:
+        config = configure(tmp_path, port=server.port)
+        (tmp_path / "inbox" / "one.txt").write_text(SWIN_PAGE, encoding="utf-8")
+        for step in ("collect", "compose", "dispatch"):
+            assert server.messages == []
+            assert run(step, "--config", config) == 0
+        assert len(server.messages) == 1
+
+
+def test_a_dry_run_shows_what_would_come_and_leaves_no_trace(tmp_path: Path, run: Run) -> None:
+    with recording_server() as server:
+        config = configure(tmp_path, port=server.port)
+        (tmp_path / "inbox" / "one.txt").write_text(SWIN_PAGE, encoding="utf-8")
+        for _ in range(2):
+            assert run("run", "--config", config, "--dry-run") == 0
+            assert "Would send" in run.out
+            assert "1 paper of 3" in run.out
+        assert server.messages == []
+        assert run("run", "--config", config, "--no-fetch") == 0
+        assert server.messages == []
+        assert run("run", "--config", config) == 0
+        assert run("run", "--config", config, "--dry-run", "--no-fetch") == 0
+        assert "Nothing new" in run.out
+
+
+def test_one_profile_alone_can_be_run(tmp_path: Path, run: Run) -> None:
+    with recording_server() as server:
+        config = configure(tmp_path, port=server.port, profiles=("ada", "bob"))
+        (tmp_path / "inbox" / "one.txt").write_text(SWIN_PAGE, encoding="utf-8")
+        assert run("run", "--config", config, "--profile", "bob") == 0
+        assert [m.rcpt_tos for m in server.messages] == [("bob@example.org",)]
+        assert run("run", "--config", config, "--profile", "eve") == 2
+        assert "There are ada, bob" in run.err
+
+
+def test_a_refused_recipient_is_reported_and_stays_visible_until_retried(tmp_path: Path, run: Run) -> None:
+    config = configure(tmp_path)
+    (tmp_path / "inbox" / "one.txt").write_text(SWIN_PAGE, encoding="utf-8")
+    with ScriptedServer([*ADDRESSED[:-1], ("RCPT", "550 5.1.1 no such user")]) as server:
+        configure(tmp_path, port=server.port)
+        assert run("run", "--config", config) == 1
+        assert "no such user" in run.out
+    assert run("status", "--config", config) == 0
+    assert "failed" in run.out
+    assert run("status", "--config", config, "--json") == 0
+    number = json.loads(run.out)["deliveries"][0]["id"]
+    assert run("outbox", "--config", config) == 0
+    assert "no such user" in run.out
+    assert run("outbox", "--config", config, "retry", number) == 0
+    with recording_server() as taking:
+        configure(tmp_path, port=taking.port)
+        assert run("dispatch", "--config", config) == 0
+        assert len(taking.messages) == 1
+    assert run("outbox", "--config", config, "retry", number) == 1
+    assert "sent already" in run.err
+    assert run("outbox", "--config", config, "retry", 999) == 1
+    assert "no delivery 999" in run.err
+    assert run("status", "--config", config) == 0
+    assert "nothing needs you" in run.out
+
+
+def test_a_busy_server_defers_and_the_next_run_delivers(tmp_path: Path, run: Run) -> None:
+    (tmp_path / "inbox").mkdir()
+    (tmp_path / "inbox" / "one.txt").write_text(SWIN_PAGE, encoding="utf-8")
+    with ScriptedServer([*GREETED, ("MAIL", "451 try later")]) as server:
+        config = configure(tmp_path, port=server.port)
+        assert run("run", "--config", config, "--at", "2026-11-20T07:00") == 1
+        assert "Deferred" in run.out
+    with recording_server() as taking:
+        configure(tmp_path, port=taking.port)
+        assert run("run", "--config", config, "--at", "2026-11-20T08:00") == 0
+        assert len(taking.messages) == 1
+
+
+def test_an_uncertain_delivery_waits_for_a_decision_when_that_is_wished(tmp_path: Path, run: Run) -> None:
+    (tmp_path / "inbox").mkdir()
+    (tmp_path / "inbox" / "one.txt").write_text(SWIN_PAGE, encoding="utf-8")
+    with ScriptedServer([*STARTED, (MESSAGE, HANG_UP)]) as server:
+        config = configure(tmp_path, port=server.port)
+        with config.open("a") as file:
+            file.write('when_uncertain = "hold"\n')
+        assert run("run", "--config", config) == 1
+        assert run("run", "--config", config) == 0  # nothing more is done about it
+    assert run("status", "--config", config, "--json") == 0
+    (delivery,) = json.loads(run.out)["deliveries"]
+    assert delivery["state"] == "uncertain"
+    assert run("outbox", "--config", config, "resolve", delivery["id"]) == 2
+    assert run("outbox", "--config", config, "resolve", delivery["id"], "--sent") == 0
+    assert run("status", "--config", config, "--json") == 0
+    assert json.loads(run.out)["deliveries"] == []
+
+
+def test_a_missing_password_is_the_users_to_fix_and_nothing_is_lost(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "inbox").mkdir()
+    (tmp_path / "inbox" / "one.txt").write_text(SWIN_PAGE, encoding="utf-8")
+    with recording_server(login=("me", "pass word:é")) as server:
+        config = configure(tmp_path, port=server.port)
+        with config.open("a") as file:
+            file.write('username = "me"\npassword = { env = "DIGEST_TEST_PASSWORD" }\n')
+        monkeypatch.delenv("DIGEST_TEST_PASSWORD", raising=False)
+        assert run("run", "--config", config, "--at", "2026-11-20T07:00") == 2
+        assert "DIGEST_TEST_PASSWORD" in run.out
+        monkeypatch.setenv("DIGEST_TEST_PASSWORD", "wrong")
+        assert run("run", "--config", config, "--at", "2026-11-20T07:05") == 1
+        assert "wrong" not in run.out + run.err
+        monkeypatch.setenv("DIGEST_TEST_PASSWORD", "pass word:é")
+        assert run("check", "--config", config, "--online") == 0
+        assert "takes our login" in run.out
+        assert run("run", "--config", config, "--at", "2026-11-20T07:10") == 0
+        assert len(server.messages) == 1
+
+
+def test_while_another_run_is_active_the_second_says_so(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = configure(tmp_path)
+    monkeypatch.setattr("digest.cli.run._WAIT", 0.1)
+    with locked(tmp_path / "data", wait=0):
+        for step in ("run", "collect", "compose", "dispatch"):
+            assert run(step, "--config", config) == 0
+            assert "another run is active" in run.err
+            assert run(step, "--config", config, "--no-wait") == 3
+            assert "another run is active" in run.err
+
+
+# --- looking without acting -------------------------------------------------------------------
+
+
+def test_a_preview_writes_every_form_and_records_nothing(tmp_path: Path, run: Run) -> None:
+    config = configure(tmp_path)
+    (tmp_path / "profiles" / "me.toml").write_text(
+        'name = "me"\n[[interests]]\nname = "Swin"\nkeywords = ["Swin"]\n'
+    )
+    (tmp_path / "inbox" / "one.txt").write_text(SWIN_PAGE, encoding="utf-8")
+    assert run("collect", "--config", config) == 0
+    for _ in range(2):
+        assert run("preview", "me", "--config", config, "--out", tmp_path / "out") == 0
+        assert "1 paper of 3" in run.out
+    names = {path.name for path in (tmp_path / "out" / "me").iterdir()}
+    assert names == {"digest.eml", "digest.html", "digest.txt", "rss.xml", "atom.xml", "feed.json"}
+
+
+def test_the_demo_needs_nothing_and_shows_the_right_papers(tmp_path: Path, run: Run) -> None:
+    assert run("demo", "--out", tmp_path / "demo") == 0
+    assert (tmp_path / "demo" / "index.html").as_uri() in run.out
+    for name in ("swin", "talking-face"):
+        for file in ("digest.eml", "digest.html", "digest.txt", "rss.xml", "atom.xml", "feed.json"):
+            assert (tmp_path / "demo" / name / file).stat().st_size > 1000
+        assert (tmp_path / "demo" / "archive" / name / "index.html").is_file()
+    assert not (tmp_path / "home").exists()
+
+
+def test_stored_papers_are_searched_and_explained(tmp_path: Path, run: Run) -> None:
+    config = configure(tmp_path)
+    (tmp_path / "inbox" / "one.txt").write_text(SWIN_PAGE, encoding="utf-8")
+    assert run("run", "--config", config) == 0
+    assert run("papers", "--config", config) == 0
+    assert "3 papers" in run.err
+    assert run("papers", 'title:"talking face"', "--config", config, "--json") == 0
+    assert [paper["title"] for paper in json.loads(run.out)] == ["Talking Faces Without a Mouth"]
+    assert run("papers", "title:", "--config", config) == 2
+    assert run("explain", "swinleaf", "--config", config) == 0
+    assert "Swin: wanted" in run.out
+    assert "shown in me-" in run.out
+    assert "…SwinLeaf: Shifted" in run.out
+    assert run("explain", "ledger", "--config", config, "--profile", "me") == 0
+    assert "missing any of 'Swin'" in run.out
+    assert run("explain", "nothing of the kind", "--config", config) == 1
+
+
+def test_a_page_is_read_and_shown_for_people_and_for_programs(tmp_path: Path, run: Run) -> None:
+    page = tmp_path / "page.txt"
+    page.write_text(SWIN_PAGE, encoding="utf-8")
+    assert run("read", page) == 0
+    assert "3 papers" in run.out
+    assert run("read", page, "--json") == 0
+    document = json.loads(run.out)
+    assert [paper["title"] for paper in document["papers"]][1] == "A Ledger for Honest Gardeners"
+    assert document["captured_on"] is None
+    assert run("read", page, page, "--json") == 0
+    assert len(json.loads(run.out)["pages"]) == 2
+
+
+# --- bad input --------------------------------------------------------------------------------
+
+WALL = "<html><title>Log in</title><form><input type='password' name='p'></form></html>"
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "nothing in it"),
+        (b" \n\n ", "nothing in it"),
+        (b"\x7fELF\x00\x01\x02" * 50, "binary"),
+        (WALL.encode(), "log in"),
+        (b"Dear diary, today I read no papers.", "no papers can be found"),
+    ],
+)
+def test_what_is_no_page_of_papers_is_an_error_with_place_and_remedy(
+    tmp_path: Path, run: Run, content: bytes, says: str
+) -> None:
+    file = tmp_path / "inbox.txt"
+    file.write_bytes(content)
+    assert run("read", file, "--json") == 1
+    assert run.out == ""
+    assert "inbox.txt" in run.err
+    assert says in run.err
+    assert "Save the page" in run.err or "Open the page" in run.err
+    config = configure(tmp_path)
+    (tmp_path / "inbox" / "bad.txt").write_bytes(content)
+    (tmp_path / "inbox" / "good.txt").write_text(SWIN_PAGE, encoding="utf-8")
+    for _ in range(2):  # it is reported until it is gone
+        assert run("run", "--config", config) == 1
+        assert "bad.txt" in run.out
+    assert run("papers", "--config", config) == 0
+    assert "3 papers" in run.err
+
+
+def test_a_missing_file_is_an_error(tmp_path: Path, run: Run) -> None:
+    assert run("read", tmp_path / "missing.html") == 1
+    assert "missing.html: there is no such file" in run.err
+
+
+@pytest.mark.parametrize(
+    ("change", "place", "says"),
+    [
+        (("data_dir", "data_dri"), "digest.toml:2", "Did you mean data_dir?"),
+        (('kind = "file"', 'kind = "flie"'), "digest.toml:6", "Did you mean file?"),
+        (('paths = ["inbox/"]', 'path = ["inbox/"]'), "digest.toml:7", "Did you mean paths?"),
+        (('paths = ["inbox/"]', ""), "digest.toml:5", "needs paths"),
+        (('paths = ["inbox/"]', "paths = 3"), "digest.toml:7", "paths"),
+        (("Europe/Berlin", "Europe/Berlim"), "digest.toml:1", "did you mean Europe/Berlin?"),
+        (("port = 25", 'port = "25"'), "digest.toml:11", "email.port"),
+        (("port = 25", "port = 25\nport = 26"), "digest.toml:12", "not TOML"),
+        (('security = "none"', 'security = "maybe"'), "digest.toml:12", "'tls'"),
+        (
+            ('security = "none"', 'security = "none"\npassword = "hunter2"'),
+            "digest.toml:13",
+            "digest secret set",
+        ),
+        (
+            ('security = "none"', 'security = "none"\npassword = { env = "A", file = "b" }'),
+            "digest.toml:13",
+            "name one place",
+        ),
+        (("Digest <digest@example.org>", "nobody"), "digest.toml:9", "write an address"),
+        (("[[sources]]", "[sources]"), "digest.toml:5", "list"),
+        (('timezone = "Europe/Berlin"', "timezone = "), "digest.toml:1", "not TOML"),
+        (
+            ('output_dir = "public"', 'output_dir = "public"\nprofiles = "none/*.toml"'),
+            "digest.toml:4",
+            "no profile",
+        ),
+    ],
+)
+def test_a_mistake_in_the_configuration_names_file_line_and_remedy(
+    tmp_path: Path, run: Run, change: tuple[str, str], place: str, says: str
+) -> None:
+    config = configure(tmp_path, port=25)
+    original = config.read_text(encoding="utf-8")
+    assert change[0] in original
+    config.write_text(original.replace(*change, 1), encoding="utf-8")
+    assert run("run", "--config", config) == 2
+    assert place in run.err
+    assert says in run.err
+    assert "hunter2" not in run.err
+    assert run.out == ""
+    assert not (tmp_path / "data" / "digest.db").exists()
+    assert run("check", "--config", config, "--json") == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "place", "says"),
+    [
+        (("keywords", "keyword"), "me.toml:6", "Did you mean keywords?"),
+        (('["Swin"]', '["Swin", "..."]'), "me.toml:6", "no word"),
+        (('keywords = ["Swin"]', 'query = "swin AND (gan"'), "me.toml:6", "^ column 10"),
+        (('keywords = ["Swin"]', 'exclude = ["Swin"]'), "me.toml:4", "says nothing"),
+        (('name = "me"', 'name = "Me too"'), "me.toml:1", "name"),
+        (("me@example.org", "me at example.org"), "me.toml:3", "write an address"),
+        (('recipients = ["Me <me@example.org>"]', 'channels = ["email"]'), "me.toml:3", "somebody to go to"),
+        (('keywords = ["Swin"]', 'keywords = ["Swin"]\nweight = -1'), "me.toml:7", "greater than 0"),
+        (('recipients = ["Me <me@example.org>"]', 'sources = ["fiel"]'), "me.toml:3", "Did you mean 'file'?"),
+    ],
+)
+def test_a_mistake_in_a_profile_names_file_line_and_remedy(
+    tmp_path: Path, run: Run, change: tuple[str, str], place: str, says: str
+) -> None:
+    config = configure(tmp_path, port=25)
+    profile = tmp_path / "profiles" / "me.toml"
+    original = profile.read_text(encoding="utf-8")
+    assert change[0] in original
+    profile.write_text(original.replace(*change, 1), encoding="utf-8")
+    assert run("run", "--config", config) == 2
+    assert place in run.err
+    assert says in run.err
+
+
+def test_several_mistakes_are_all_said_at_once(tmp_path: Path, run: Run) -> None:
+    config = configure(tmp_path, port=25)
+    config.write_text(config.read_text().replace("data_dir", "data_dri").replace("host", "hots"))
+    assert run("run", "--config", config) == 2
+    assert "Did you mean data_dir?" in run.err
+    assert "Did you mean host?" in run.err
+
+
+def test_two_sources_or_profiles_of_one_name_are_refused(tmp_path: Path, run: Run) -> None:
+    config = configure(tmp_path, profiles=("ada", "bob"))
+    bob = tmp_path / "profiles" / "bob.toml"
+    bob.write_text(bob.read_text().replace('"bob"', '"ada"'))
+    with config.open("a") as file:
+        file.write("[email]\nfrom = 'a@example.org'\nhost = 'h'\nport = 25\nsecurity = 'tls'\n")
+    assert run("run", "--config", config) == 2
+    assert "two profiles are called 'ada'" in run.err
+    config = configure(tmp_path, profiles=())
+    with config.open("a") as file:
+        file.write('[[sources]]\nkind = "file"\npaths = []\n')
+    assert run("run", "--config", config) == 2
+    assert "two sources are called 'file'" in run.err
+
+
+def test_recipients_need_a_mail_server(tmp_path: Path, run: Run) -> None:
+    config = configure(tmp_path)
+    profile = tmp_path / "profiles" / "me.toml"
+    profile.write_text('recipients = ["me@example.org"]\n' + profile.read_text())
+    assert run("run", "--config", config) == 2
+    assert "there is no mail server" in run.err
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"timezone = \xe9"])
+def test_a_configuration_that_is_not_utf8_is_refused(tmp_path: Path, run: Run, content: bytes) -> None:
+    (tmp_path / "digest.toml").write_bytes(content)
+    assert run("run", "--config", tmp_path / "digest.toml") == 2
+    assert "UTF-8" in run.err
+
+
+def test_without_a_configuration_the_way_out_is_said(tmp_path: Path, run: Run) -> None:
+    assert run("run") == 2
+    assert "digest init" in run.err
+    assert run("run", "--config", tmp_path / "nowhere.toml") == 2
+    assert "there is no such file" in run.err
+
+
+def test_a_configuration_is_found_by_environment_and_folder(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config").mkdir()
+    configure(tmp_path / "config")
+    assert run("status") == 0
+    monkeypatch.setenv("DIGEST_CONFIG", str(tmp_path / "config"))
+    monkeypatch.chdir("/")
+    assert run("status") == 0
+    assert "me: no digest yet" in run.out
+
+
+def test_a_time_that_is_none_is_a_usage_error(tmp_path: Path, run: Run) -> None:
+    assert run("run", "--config", configure(tmp_path), "--at", "breakfast") == 2
+    assert "2026-11-20T07:00" in run.err
+
+
+def test_a_wrong_command_is_a_usage_error(run: Run) -> None:
+    assert run("rnu") == 2
+    assert "No such command" in run.err
+
+
+def test_help_names_every_command(run: Run) -> None:
+    assert run("--help") == 0
+    assert all(name in run.out for name in _COMMANDS)
+    for name in _COMMANDS:
+        assert run(name, "--help") == 0
+    assert list(_COMMANDS) == list(_HELP) == cli.list_commands(None)  # type: ignore[arg-type]
+
+
+def test_it_runs_as_a_module() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "digest", "--version"], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert "version" in done.stdout
+
+
+def test_a_check_looks_at_everything(tmp_path: Path, run: Run) -> None:
+    config = configure(tmp_path)
+    assert run("check", "--config", config) == 0
+    assert "feeds and archive alone" in run.out
+    (tmp_path / "file").write_text("")
+    config.write_text(config.read_text().replace('"public"', '"file/public"'))
+    assert run("check", "--config", config) == 2
+    assert "cannot be written" in run.out
+    with ScriptedServer([(UNASKED, "554 go away")]) as server:
+        configure(tmp_path, port=server.port)
+        assert run("check", "--config", config, "--online", "--json") == 1
+    findings = {finding["subject"]: finding for finding in json.loads(run.out)}
+    assert not findings["mail"]["ok"]
+    assert "go away" in findings["mail"]["detail"]
+    assert findings["secret"]["ok"]
+
+
+# --- setting up -------------------------------------------------------------------------------
+
+
+def test_init_writes_a_configuration_that_works_and_never_overwrites(tmp_path: Path, run: Run) -> None:
+    assert run("init", "--yes", "--dir", tmp_path / "mine") == 0
+    config = tmp_path / "mine" / "digest.toml"
+    assert run("check", "--config", config) == 0
+    config.write_text("# mine")
+    assert run("init", "--yes", "--dir", tmp_path / "mine") == 2
+    assert "there already" in run.err
+    assert config.read_text() == "# mine"
+
+
+def test_init_puts_the_answers_into_the_commented_file(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = "Swin, gaze\nAda <ada@example.net>\nmail.example.net\n06:30\n~/inbox\n"
+    monkeypatch.setattr("sys.stdin", io.StringIO(answers))
+    assert run("init", "--dir", tmp_path / "mine") == 0
+    loaded = load(tmp_path / "mine" / "digest.toml")
+    assert loaded.email is not None
+    assert (loaded.email.host, loaded.email.sender) == ("mail.example.net", "Digest <ada@example.net>")
+    assert loaded.email.username == "ada@example.net"
+    (profile,) = loaded.profiles
+    assert profile.recipients == ("Ada <ada@example.net>",)
+    assert [interest.keywords for interest in profile.interests] == [("Swin",), ("gaze",)]
+    assert profile.schedule is not None
+    assert profile.schedule.at[0].isoformat() == "06:30:00"
+    assert [source.kind for source in loaded.sources] == ["huggingface", "file"]
+    assert "digest secret set digest-smtp" in run.out
+
+
+def test_the_example_configuration_is_right_as_it_stands() -> None:
+    loaded = load(folder("config") / "digest.toml")
+    assert [profile.name for profile in loaded.profiles] == ["swin", "talking-face"]
+    assert loaded.email is None
+
+
+def test_a_secret_is_kept_in_the_keyring_and_never_shown(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A working keyring that keeps its secrets in a file of this test.
+    (tmp_path / "kept.py").write_text(
+        "import json, pathlib\n"
+        "from keyring.backend import KeyringBackend\n"
+        "FILE = pathlib.Path(__file__).with_suffix('.json')\n"
+        "class Kept(KeyringBackend):\n"
+        "    priority = 5\n"
+        "    def _all(self):\n"
+        "        return json.loads(FILE.read_text()) if FILE.exists() else {}\n"
+        "    def get_password(self, service, name):\n"
+        "        return self._all().get(f'{service}/{name}')\n"
+        "    def set_password(self, service, name, value):\n"
+        "        FILE.write_text(json.dumps(self._all() | {f'{service}/{name}': value}))\n"
+        "    def delete_password(self, service, name):\n"
+        "        FILE.write_text('{}')\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "kept.Kept")
+    assert run("secret", "test", "digest-smtp") == 2
+    assert "digest secret set digest-smtp" in run.err
+    assert run("secret", "set", "digest-smtp", "--value", "hunter2") == 0
+    assert "hunter2" not in run.out + run.err
+    assert run("secret", "test", "digest-smtp") == 0
+    assert "hunter2" not in run.out + run.err
+    assert run("secret", "forget", "digest-smtp") == 0
+    assert run("secret", "test", "digest-smtp") == 2
+
+
+# --- the world outside ------------------------------------------------------------------------
+
+
+def test_a_server_with_a_certificate_of_ones_own_is_trusted_by_ca_file(tmp_path: Path, run: Run) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+    with recording_server(tls=tls) as server:
+        config = configure(tmp_path, port=server.port)
+        (tmp_path / "inbox" / "one.txt").write_text(SWIN_PAGE, encoding="utf-8")
+        secure = config.read_text().replace('"none"', '"tls"')
+        config.write_text(secure)
+        assert run("run", "--config", config) == 1
+        assert "certificate" in run.out
+        config.write_text(secure + 'ca_file = "nothing.pem"\n')
+        assert run("run", "--config", config) == 2
+        assert "nothing.pem" in run.err
+        config.write_text(secure + 'ca_file = "ca.pem"\n')
+        assert run("run", "--config", config) == 0
+        assert len(server.messages) == 1
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[str]:
+    """A web site on loopback with one page."""
+    root = tmp_path / "site"
+    root.mkdir()
+    (root / "page.txt").write_text(SWIN_PAGE, encoding="utf-8")
+    handler = partial(SimpleHTTPRequestHandler, directory=str(root))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_a_page_on_the_web_is_read(run: Run, site: str) -> None:
+    assert run("read", f"{site}/page.txt") == 0
+    assert "3 papers" in run.out
+    assert run("read", f"{site}/nothing.txt") == 1
+    assert "404" in run.err
+
+
+def test_without_a_network_a_live_source_is_reported_and_the_rest_goes_on(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    # Every request is sent to a proxy at which nobody listens.
+    for name in ("HTTPS_PROXY", "https_proxy"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{port}")
+    monkeypatch.setattr("time.sleep", lambda _seconds: None)
+    config = configure(tmp_path, extra='contact = "me@example.org"\n[[sources]]\nkind = "huggingface"\n')
+    (tmp_path / "inbox" / "one.txt").write_text(SWIN_PAGE, encoding="utf-8")
+    assert run("run", "--config", config) == 1
+    assert "Failed      huggingface: " in run.out
+    assert "Composed    me: 1 paper of 3: Swin 1" in run.out
+    assert run("status", "--config", config) == 0
+    assert "huggingface: failed" in run.out
+
+
+def test_a_dry_run_needs_sqlite(tmp_path: Path, run: Run) -> None:
+    config = configure(tmp_path, extra='database = "postgresql+psycopg://nobody@127.0.0.1/none"')
+    assert run("run", "--config", config, "--dry-run") == 2
+    assert "digest preview" in run.err
+
+
+def test_a_template_of_ones_own_is_used_and_its_mistakes_are_shown(tmp_path: Path, run: Run) -> None:
+    (tmp_path / "mine").mkdir()
+    mine = tmp_path / "mine" / "email.txt.j2"
+    mine.write_text("Good morning: {{ digest.title }}\n")
+    config = configure(tmp_path, extra='templates = "mine"')
+    assert run("preview", "--config", config, "--out", tmp_path / "out") == 0
+    assert (tmp_path / "out" / "me" / "digest.txt").read_text().startswith("Good morning: Papers for me")
+    mine.write_text("\n{{ digset.title }}\n")
+    assert run("check", "--config", config) == 1
+    assert "email.txt.j2:2" in run.out
+
+
+def test_help_for_a_stop_by_hand(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "main", interrupted)
+    assert run("status") == 130
+    assert "Stopped" in run.err
+
+
+def test_the_schedule_command_needs_a_schedule(tmp_path: Path, run: Run) -> None:
+    assert run("schedule", "--config", configure(tmp_path)) == 2
+    assert "add [schedule]" in run.err
+
+
+def test_a_plug_in_of_ones_own_is_a_source(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my_source.py").write_text(
+        "from digest.core.identity import title_id\n"
+        "from digest.core.model import Listing, Paper, Reading\n"
+        "class Greetings:\n"
+        "    def __init__(self, name, *, count: int = 1):\n"
+        "        self.name, self.count = name, count\n"
+        "    def collect(self, period):\n"
+        "        yield from ()\n"
+        "        papers = [Paper(title_id(f'Swin {n}'), f'Swin {n}') for n in range(self.count)]\n"
+        "        found = tuple(Listing(p, self.name, None, n) for n, p in enumerate(papers))\n"
+        "        return Reading('mine', found)\n"
+        "class Strict(Greetings):\n"
+        "    def __init__(self, name, *, count: int):\n"
+        "        raise ValueError('count must be even')\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    table = '[[sources]]\nkind = "my_source:{kind}"\nname = "mine"\ncount = {count}\n'
+    config = configure(tmp_path, extra=table.format(kind="Greetings", count=2))
+    assert run("run", "--config", config) == 0
+    assert "mine: 2 papers listed, 2 new" in run.out
+    configure(tmp_path, extra=table.format(kind="Strict", count=3))
+    assert run("run", "--config", config) == 2
+    assert "count must be even" in run.err
+    configure(tmp_path, extra=table.format(kind="Missing", count=3))
+    assert run("run", "--config", config) == 1
+    assert "my_source:Missing: the plug-in cannot be loaded" in run.err

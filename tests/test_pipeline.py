@@ -1,0 +1,499 @@
+"""The line from sources to deliveries, with small working fakes at both ends and the real store between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import time
+from pathlib import Path
+
+import pytest
+from world import DAY, HOUR, NOON, ListSource, Shelf, listings, paper, profile, report
+
+from digest import pipeline
+from digest.core.model import (
+    Artifact,
+    Channel,
+    DeliveryState,
+    Digest,
+    Interest,
+    Limits,
+    Period,
+    Profile,
+    Reading,
+    Request,
+    Schedule,
+)
+from digest.errors import (
+    ConfigError,
+    CredentialError,
+    DeliveryError,
+    FetchError,
+    LayoutError,
+    PermanentDeliveryError,
+    RefusedByServerError,
+    RenderError,
+    TransientDeliveryError,
+    UncertainDeliveryError,
+)
+from digest.ports import Plan, Source
+from digest.store.store import Store
+
+WEEK = 7 * DAY
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store(f"sqlite:///{tmp_path}/digest.db")
+    yield opened
+    opened.close()
+
+
+class Letters:
+    """Composes a message that says what is in it."""
+
+    def compose(self, profile: Profile, digest: Digest, recipient: str) -> bytes:
+        titles = ", ".join(item.paper.title for item in digest.recommendations)
+        return f"{digest.id} to {recipient}: {titles}".encode()
+
+
+class Lists:
+    """Renders the ids of all digests of a profile into one file."""
+
+    def render(self, profile: Profile, digests: Sequence[Digest]) -> Iterable[Artifact]:
+        yield Artifact("list.txt", "\n".join(digest.id for digest in digests).encode())
+
+
+class Wall:
+    """Publishes into memory."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+
+    def publish(self, artifacts: Iterable[Artifact]) -> int:
+        before = dict(self.files)
+        self.files |= {artifact.path: artifact.content for artifact in artifacts}
+        return len(self.files) - len(before)
+
+
+class Postman:
+    """Delivers into memory, or fails as told, before or after the moment of handing over."""
+
+    def __init__(self, *failures: DeliveryError | ConfigError | CredentialError | None) -> None:
+        self.failures = list(failures)
+        self.delivered: list[tuple[str, bytes]] = []
+        self.closed = 0
+
+    def deliver(self, message: bytes, recipient: str, *, handing_over: Callable[[], None]) -> None:
+        failure = self.failures.pop(0) if self.failures else None
+        if failure is not None and not isinstance(failure, UncertainDeliveryError):
+            raise failure
+        handing_over()
+        if failure is not None:
+            raise failure
+        self.delivered.append((recipient, message))
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def collect(store: Store, *sources: Source, fetcher: Shelf | None = None, now: object = NOON) -> list[object]:
+    shelf = fetcher or Shelf(
+        {url: url.encode() for source in sources for url in getattr(source, "pages", {})}
+    )
+    return list(pipeline.collect(store, sources, shelf, now=now, lookback=3 * DAY))  # type: ignore[arg-type]
+
+
+def compose(
+    store: Store, *profiles: Profile, at: object = NOON, send_empty: bool = False
+) -> list[pipeline.Composed]:
+    return list(pipeline.compose(store, profiles, Letters, now=at, send_empty=send_empty))  # type: ignore[arg-type]
+
+
+def dispatch(
+    store: Store,
+    postman: Postman,
+    *profiles: Profile,
+    at: object = NOON,
+    wall: Wall | None = None,
+    resend: bool = True,
+    channels: Sequence[Channel] = ("feeds", "archive"),
+) -> list[pipeline.Dispatched]:
+    board = wall or Wall()
+    outputs = pipeline.Outputs(lambda: postman, dict.fromkeys(channels, Lists), lambda: board)
+    return list(pipeline.dispatch(store, profiles, outputs, now=at, resend_uncertain=resend))  # type: ignore[arg-type]
+
+
+def titles(composed: pipeline.Composed) -> list[str]:
+    assert composed.digest is not None
+    return [item.paper.title for item in composed.digest.recommendations]
+
+
+READER = profile("me", recipients=("me@example.org",), channels=("email", "feeds", "archive"))
+
+
+# --- collect ----------------------------------------------------------------------------------
+
+
+def test_a_source_is_first_read_for_the_lookback_and_then_since_its_last_success(store: Store) -> None:
+    source = ListSource("page", {"a": [paper("Swin")]})
+    collect(store, source)
+    collect(store, source, now=NOON + HOUR)
+    assert source.periods == [Period(NOON - 3 * DAY, NOON), Period(NOON, NOON + HOUR)]
+
+
+def test_an_unchanged_page_is_not_read_again(store: Store) -> None:
+    source = ListSource("page", {"a": [paper("Swin")]})
+    (first,) = collect(store, source)
+    (second,) = collect(store, source)
+    assert (first.listed, first.new, first.complete) == (1, 1, True)  # type: ignore[attr-defined]
+    assert (second.listed, second.new, second.complete) == (0, 0, True)  # type: ignore[attr-defined]
+
+
+def test_a_source_that_fails_is_reported_and_the_others_go_on(store: Store) -> None:
+    broken, good = ListSource("broken", {"a": []}), ListSource("good", {"b": [paper("Swin")]})
+    shelf = Shelf({"a": FetchError("no answer", place="a", transient=True), "b": b"b"})
+    first, second = collect(store, broken, good, fetcher=shelf)
+    assert (first.error, first.complete) == ("a: no answer", False)  # type: ignore[attr-defined]
+    assert (second.new, second.complete) == (1, True)  # type: ignore[attr-defined]
+    assert store.last_complete("broken") is None
+
+
+def test_a_page_behind_a_broken_one_is_asked_for_again_next_time(store: Store) -> None:
+    class Partly(ListSource):
+        def collect(self, period: Period) -> Plan:
+            reading = yield from super().collect(period)
+            return replace(reading, complete=False, notes=("the second page is broken",))
+
+    source = Partly("page", {"a": [paper("Swin")]})
+    (first,) = collect(store, source)
+    assert first.notes == ("the second page is broken",)  # type: ignore[attr-defined]
+    (second,) = collect(store, source)
+    assert second.listed == 1  # type: ignore[attr-defined]
+
+
+def test_a_source_may_try_another_way_when_a_page_cannot_be_had(store: Store) -> None:
+    class Stubborn(ListSource):
+        def collect(self, period: Period) -> Plan:
+            try:
+                yield Request("a")
+            except FetchError:
+                yield Request("b")
+            return Reading("b", listings(paper("Swin"), source=self.name))
+
+    shelf = Shelf({"a": FetchError("gone", status=410), "b": b"b"})
+    (result,) = collect(store, Stubborn("page", {}), fetcher=shelf)
+    assert result.new == 1  # type: ignore[attr-defined]
+
+
+def test_a_page_that_changed_its_layout_is_an_error_and_not_an_empty_day(store: Store) -> None:
+    class Changed(ListSource):
+        def collect(self, period: Period) -> Plan:
+            yield Request("a")
+            raise LayoutError("no cards", place="a")
+
+    (result,) = collect(store, Changed("page", {"a": []}))
+    assert result.error == "a: no cards"  # type: ignore[attr-defined]
+
+
+# --- compose ----------------------------------------------------------------------------------
+
+
+def test_the_right_papers_and_only_those_once(store: Store) -> None:
+    store.add(listings(paper("SwinLeaf"), paper("Swinging"), paper("Leaves", "With Swin.")), (), report())
+    (first,) = compose(store, READER)
+    assert titles(first) == ["SwinLeaf", "Leaves"]
+    assert first.digest is not None
+    assert first.digest.scanned == 3
+    (second,) = compose(store, READER, at=NOON + HOUR)
+    assert second.digest is None
+
+
+def test_a_paper_that_comes_later_is_in_the_next_digest_alone(store: Store) -> None:
+    store.add(listings(paper("Swin one")), (), report())
+    compose(store, READER)
+    store.add(listings(paper("Swin one"), paper("Swin two")), (), report())
+    (second,) = compose(store, READER, at=NOON + HOUR)
+    assert titles(second) == ["Swin two"]
+    assert second.digest is not None
+    assert second.digest.since == NOON
+
+
+def test_a_paper_that_gains_a_matching_abstract_is_found_then(store: Store) -> None:
+    store.add(listings(paper("Leaves", arxiv="2611.90001")), (), report())
+    compose(store, READER)
+    store.add(listings(paper("Leaves", "Swin, that is.", arxiv="2611.90001")), (), report())
+    (second,) = compose(store, READER, at=NOON + HOUR)
+    assert titles(second) == ["Leaves"]
+
+
+def test_a_new_version_of_a_shown_paper_is_not_announced_again(store: Store) -> None:
+    store.add(listings(paper("Swin", "One.", arxiv="2611.90001")), (), report())
+    compose(store, READER)
+    store.add(listings(paper("Swin, revised", "Two.", arxiv="2611.90001v2")), (), report())
+    (second,) = compose(store, READER, at=NOON + HOUR)
+    assert second.digest is None
+
+
+def test_the_first_digest_looks_back_for_some_days_only(store: Store) -> None:
+    store.add(listings(paper("Old Swin")), (), report(at=NOON - WEEK))
+    store.add(listings(paper("New Swin")), (), report(at=NOON - DAY))
+    (first,) = compose(store, READER)
+    assert titles(first) == ["New Swin"]
+
+
+def test_after_weeks_away_every_paper_is_there_once(store: Store) -> None:
+    store.add(listings(paper("Swin 0")), (), report(at=NOON - 9 * WEEK))
+    compose(store, READER, at=NOON - 9 * WEEK)
+    for week in range(8, 0, -1):
+        store.add(listings(paper(f"Swin {week}"), paper(f"Leaf {week}")), (), report(at=NOON - week * WEEK))
+    (back,) = compose(store, READER)
+    assert sorted(titles(back)) == [f"Swin {week}" for week in range(1, 9)]
+
+
+def test_a_paper_that_two_interests_want_stands_once_with_both(store: Store) -> None:
+    both = profile("me", Interest("A", keywords=("swin",)), Interest("B", keywords=("face",), weight=2.0))
+    store.add(listings(paper("Swin Face"), paper("Swin"), paper("Faces")), (), report())
+    (made,) = compose(store, both)
+    assert made.digest is not None
+    sections = {s.interest: [i.paper.title for i in s.recommendations] for s in made.digest.sections}
+    assert sections == {"A": ["Swin"], "B": ["Swin Face", "Faces"]}
+    assert made.digest.sections[1].recommendations[0].interests == ("B", "A")
+
+
+def test_papers_beyond_the_limit_are_listed_and_not_shown_again(store: Store) -> None:
+    few = replace(READER, limits=Limits(max_papers=1))
+    store.add(listings(paper("Swin, Swin"), paper("A longer title that has Swin")), (), report())
+    (made,) = compose(store, few)
+    assert made.digest is not None
+    assert len(made.digest.recommendations) == len(made.digest.overflow) == 1
+    (after,) = compose(store, few, at=NOON + HOUR)
+    assert after.digest is None
+
+
+def test_near_misses_are_kept_with_what_they_lack(store: Store) -> None:
+    strict = profile("me", Interest("Swin", keywords=("swin",), require=("face",)))
+    store.add(listings(paper("Swin Face"), paper("Swin Leaf"), paper("Leaf")), (), report())
+    (made,) = compose(store, strict)
+    assert made.digest is not None
+    assert [(n.paper.title, n.missing) for n in made.digest.near_misses] == [
+        ("Swin Leaf", ("'face' is required",))
+    ]
+
+
+def test_a_profile_reads_the_sources_that_it_names(store: Store) -> None:
+    store.add(listings(paper("Swin a"), source="a"), (), report("a"))
+    store.add(listings(paper("Swin b"), source="b"), (), report("b", complete=False))
+    (made,) = compose(store, replace(READER, sources=("b",)))
+    assert titles(made) == ["Swin b"]
+    assert made.digest is not None
+    assert [(r.source, r.complete) for r in made.digest.reports] == [("b", False)]
+
+
+def test_votes_put_the_livelier_of_two_equal_papers_first(store: Store) -> None:
+    quiet, lively = listings(paper("Swin one"), paper("Swin two"))
+    store.add((quiet, replace(lively, upvotes=50)), (), report())
+    (made,) = compose(store, READER)
+    assert titles(made) == ["Swin two", "Swin one"]
+    assert made.digest is not None
+    best = made.digest.recommendations[0]
+    assert sum(part.value for part in best.parts) == pytest.approx(best.score)
+    assert {part.name for part in best.parts} == {"Swin", "upvotes"}
+
+
+def test_an_author_alone_can_be_an_interest(store: Store) -> None:
+    follow = profile(
+        "me", Interest("Ada", authors=("Ada Löfgren",)), Interest("All of CV", categories=("cs.CV",))
+    )
+    one = replace(paper("Leaves"), authors=("B. Other", "A. Lofgren"))
+    store.add(listings(one, replace(paper("Roots"), categories=("cs.CV",))), (), report())
+    (made,) = compose(store, follow)
+    assert titles(made) == ["Leaves", "Roots"]
+    assert made.digest is not None
+    assert made.digest.recommendations[0].matches[0].field == "author"
+
+
+def test_another_process_may_have_composed_the_slot_meanwhile(store: Store) -> None:
+    daily = replace(READER, schedule=Schedule((time(7),), tuple(range(7)), "Europe/Berlin"))
+    store.add(listings(paper("Swin")), (), report())
+    slow = pipeline.compose(store, [daily, replace(daily, name="you")], Letters, now=NOON)
+    assert next(slow).profile.name == "me"
+    compose(store, replace(daily, name="you"))
+    assert list(slow) == []
+
+
+def test_a_schedule_composes_each_slot_once_and_catches_up_with_the_latest(store: Store) -> None:
+    daily = replace(READER, schedule=Schedule((time(7),), tuple(range(7)), "Europe/Berlin"))
+    store.add(listings(paper("Swin")), (), report())
+    (made,) = compose(store, daily)
+    assert made.digest is not None
+    assert made.digest.id == "me-20261120T060000Z"
+    assert compose(store, daily, at=NOON + HOUR) == []
+    store.add(listings(paper("Swin two")), (), report())
+    (next_,) = compose(store, daily, at=NOON + 5 * DAY)
+    assert next_.digest is not None
+    assert next_.digest.id == "me-20261125T060000Z"
+
+
+def test_an_empty_digest_is_sent_only_if_that_is_wished(store: Store) -> None:
+    assert compose(store, READER) == [pipeline.Composed(READER, None)]
+    (made,) = compose(store, READER, at=NOON + DAY, send_empty=True)
+    assert titles(made) == []
+    (again,) = compose(store, READER, at=NOON + DAY + HOUR, send_empty=True)
+    assert again.digest is None
+
+
+def test_without_a_schedule_every_run_is_a_slot_whatever_the_clock_says(store: Store) -> None:
+    for number, at in enumerate((NOON, NOON, NOON - DAY)):
+        store.add(listings(paper(f"Swin {number}")), (), report())
+        (made,) = compose(store, READER, at=at)
+        assert titles(made) == [f"Swin {number}"]
+
+
+def test_a_template_that_fails_leaves_nothing_behind(store: Store) -> None:
+    class Torn(Letters):
+        def compose(self, profile: Profile, digest: Digest, recipient: str) -> bytes:
+            raise RenderError("no such name", place="email.html.j2:3")
+
+    store.add(listings(paper("Swin")), (), report())
+    with pytest.raises(RenderError):
+        list(pipeline.compose(store, [READER], Torn, now=NOON))
+    assert store.progress("me") is None
+    (made,) = compose(store, READER)
+    assert titles(made) == ["Swin"]
+
+
+def test_a_draft_is_what_would_come_and_writes_nothing(store: Store) -> None:
+    store.add(listings(paper("Swin")), (), report())
+    drafted = pipeline.draft(store, READER, now=NOON)
+    assert [item.paper.title for item in drafted.recommendations] == ["Swin"]
+    assert store.progress("me") is None
+
+
+def test_a_judgement_names_every_interest_with_its_parts(store: Store) -> None:
+    two = profile("me", Interest("A", keywords=("swin",)), Interest("B", keywords=("face",)))
+    store.add(listings(paper("Swin")), (), report())
+    (stored,) = store.papers_since()
+    (wanted, parts), (other, none) = pipeline.judge(store, two, stored)
+    assert wanted.satisfied
+    assert [part.name for part in parts] == ["swin"]
+    assert other.missing == ("any of 'face'",)
+    assert none == ()
+
+
+def test_stored_papers_are_searched_in_the_words_of_queries(store: Store) -> None:
+    store.add(listings(paper("Swin"), paper("Faces")), (), report())
+    assert [s.paper.title for s in pipeline.search(store, None)] == ["Faces", "Swin"]
+    assert [s.paper.title for s in pipeline.search(store, "title:swin OR body")] == ["Swin"]
+
+
+# --- dispatch ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def composed(store: Store) -> Store:
+    store.add(listings(paper("Swin")), (), report())
+    compose(store, READER)
+    return store
+
+
+def test_every_channel_gets_its_own(composed: Store) -> None:
+    postman, wall = Postman(), Wall()
+    done = dispatch(composed, postman, READER, wall=wall)
+    assert [(d.delivery.channel, d.state) for d in done] == [
+        ("feeds", "sent"),
+        ("archive", "sent"),
+        ("email", "sent"),
+    ]
+    assert postman.delivered == [("me@example.org", b"me-20261120T120000Z to me@example.org: Swin")]
+    assert postman.closed == 1
+    assert sorted(wall.files) == ["archive/me/list.txt", "feeds/me/list.txt"]
+
+
+def test_nothing_is_handed_over_twice(composed: Store) -> None:
+    postman = Postman()
+    dispatch(composed, postman, READER)
+    assert dispatch(composed, postman, READER) == []
+    assert len(postman.delivered) == 1
+
+
+def test_what_is_refused_for_now_waits_and_comes_later(composed: Store) -> None:
+    postman = Postman(TransientDeliveryError("450 greylisted"))
+    (done,) = dispatch(composed, postman, READER, channels=())
+    assert (done.state, str(done.error)) == (DeliveryState.DEFERRED, "450 greylisted")
+    assert dispatch(composed, postman, READER, channels=(), at=NOON + HOUR / 60) == []
+    (again,) = dispatch(composed, postman, READER, channels=(), at=NOON + HOUR)
+    assert again.state == DeliveryState.SENT
+
+
+def test_after_a_day_of_refusals_it_is_given_up_and_visible(composed: Store) -> None:
+    postman = Postman(*[TransientDeliveryError("450 later")] * 30)
+    states = [
+        done.state
+        for hours in range(0, 100, 6)
+        for done in dispatch(composed, postman, READER, channels=(), at=NOON + hours * HOUR)
+    ]
+    assert states == [DeliveryState.DEFERRED] * 9 + [DeliveryState.FAILED]
+    (failed,) = composed.deliveries(DeliveryState.FAILED)
+    assert failed.error == "450 later"
+
+
+def test_what_is_refused_for_good_is_not_tried_again(composed: Store) -> None:
+    postman = Postman(PermanentDeliveryError("550 no such user"))
+    (done,) = dispatch(composed, postman, READER, channels=())
+    assert done.state == DeliveryState.FAILED
+    assert dispatch(composed, postman, READER, channels=(), at=NOON + WEEK) == []
+
+
+@pytest.mark.parametrize(
+    "error", [RefusedByServerError("535 no"), CredentialError("no secret"), ConfigError("no host")]
+)
+def test_a_refused_login_stops_the_round_and_loses_nothing(
+    store: Store, error: DeliveryError | ConfigError | CredentialError
+) -> None:
+    two = replace(READER, recipients=("a@example.org", "b@example.org"), channels=("email",))
+    store.add(listings(paper("Swin")), (), report())
+    compose(store, two)
+    postman = Postman(error)
+    (done,) = dispatch(store, postman, two)
+    assert done.state == DeliveryState.DEFERRED
+    assert [d.state for d in dispatch(store, postman, two, at=NOON + HOUR)] == ["sent", "sent"]
+
+
+def test_a_lost_answer_is_resent_with_the_same_bytes(composed: Store) -> None:
+    postman = Postman(UncertainDeliveryError("the answer was lost"))
+    (done,) = dispatch(composed, postman, READER, channels=())
+    assert done.state == DeliveryState.UNCERTAIN
+    (again,) = dispatch(composed, postman, READER, channels=())
+    assert again.delivery.message == done.delivery.message
+    assert len(postman.delivered) == 1
+
+
+def test_or_it_is_held_until_somebody_decides(composed: Store) -> None:
+    postman = Postman(UncertainDeliveryError("the answer was lost"))
+    dispatch(composed, postman, READER, channels=(), resend=False)
+    assert dispatch(composed, postman, READER, channels=(), resend=False) == []
+    assert [d.state for d in composed.deliveries(DeliveryState.UNCERTAIN)] == ["uncertain"]
+
+
+def test_files_of_a_profile_that_is_gone_fail_visibly(composed: Store) -> None:
+    done = dispatch(composed, Postman(), profile("other"), channels=("feeds",))
+    assert [(d.delivery.channel, d.state) for d in done] == [("feeds", "failed"), ("email", "sent")]
+
+
+def test_a_template_that_fails_holds_the_files_back_until_it_is_mended(composed: Store) -> None:
+    class Torn(Lists):
+        def render(self, profile: Profile, digests: Sequence[Digest]) -> Iterable[Artifact]:
+            raise RenderError("no such name", place="archive.html.j2:3")
+
+    torn = pipeline.Outputs(None, {"archive": Torn}, Wall)
+    (done,) = pipeline.dispatch(composed, [READER], torn, now=NOON, resend_uncertain=True)
+    assert (done.state, str(done.error)) == ("deferred", "archive.html.j2:3: no such name")
+    (again,) = dispatch(composed, Postman(), READER, at=NOON + HOUR, channels=("archive",))[:1]
+    assert (again.delivery.channel, again.state) == ("archive", "sent")
+
+
+def test_without_a_mail_server_mail_waits(composed: Store) -> None:
+    outputs = pipeline.Outputs(None, {}, Wall)
+    assert list(pipeline.dispatch(composed, [READER], outputs, now=NOON, resend_uncertain=True)) == []
+    assert {d.state for d in composed.deliveries()} == {"planned"}

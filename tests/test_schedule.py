@@ -1,0 +1,115 @@
+"""The heartbeat, and the slots that it finds."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from smtp_server import recording_server
+from world import SWIN_PAGE, configure
+
+from digest import schedule
+from digest.core import slots
+from digest.core.backoff import wait
+from digest.core.model import Schedule
+
+BERLIN = Schedule((time(7), time(18, 30)), (0, 1, 2, 3, 4), "Europe/Berlin")
+
+
+def local(text: str, zone: str = "Europe/Berlin") -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
+
+
+@pytest.mark.parametrize(
+    ("now", "latest", "following"),
+    [
+        ("2026-11-20T06:59", "2026-11-19T18:30", "2026-11-20T07:00"),
+        ("2026-11-20T07:00", "2026-11-20T07:00", "2026-11-20T18:30"),
+        ("2026-11-22T12:00", "2026-11-20T18:30", "2026-11-23T07:00"),
+    ],
+)
+def test_the_slots_around_an_instant(now: str, latest: str, following: str) -> None:
+    assert slots.latest(BERLIN, local(now)) == local(latest)
+    assert slots.following(BERLIN, local(now)) == local(following)
+
+
+def test_a_time_that_daylight_saving_skips_comes_just_after_the_gap() -> None:
+    sundays = Schedule((time(2, 30),), (6,), "Europe/Berlin")
+    assert slots.latest(sundays, local("2026-03-29T12:00")) == local("2026-03-29T03:30")
+
+
+def test_a_time_that_comes_twice_runs_once_at_the_first() -> None:
+    sundays = Schedule((time(2, 30),), (6,), "Europe/Berlin")
+    first = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
+    assert slots.latest(sundays, first + timedelta(hours=3)) == first
+    assert slots.following(sundays, first) == local("2026-11-01T02:30")
+
+
+@given(
+    st.datetimes(datetime(2024, 1, 1), datetime(2030, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
+    st.sampled_from(
+        ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Pacific/Apia", "Asia/Kolkata", "UTC"]
+    ),
+    st.sets(st.integers(0, 6), min_size=1),
+    st.times(),
+)
+def test_now_lies_between_the_latest_slot_and_the_following_one(
+    now: datetime, zone: str, days: set[int], at: time
+) -> None:
+    wanted = Schedule((at.replace(second=0, microsecond=0),), tuple(sorted(days)), zone)
+    latest, following = slots.latest(wanted, now), slots.following(wanted, now)
+    assert latest <= now < following
+    assert following - latest <= timedelta(days=7, hours=1)
+    assert slots.following(wanted, latest) == following
+
+
+def test_waits_grow_vary_a_little_and_end_after_about_twenty_hours() -> None:
+    waits: list[timedelta] = []
+    while (pause := wait(len(waits) + 1, "message")) is not None:
+        waits.append(pause)
+    assert timedelta(minutes=4) <= waits[0] <= timedelta(minutes=6)
+    assert timedelta(hours=14) <= sum(waits, timedelta()) <= timedelta(hours=24)
+    assert wait(1, "message") == wait(1, "message")
+    assert len({wait(1, str(number)) for number in range(20)}) > 10
+
+
+def test_the_heart_beats_at_once_and_again_until_it_is_stopped() -> None:
+    stop, beats = threading.Event(), []
+
+    def tick() -> None:
+        beats.append(1)
+        if len(beats) == 3:
+            stop.set()
+
+    schedule.beat(tick, seconds=0.01, stop=stop)
+    assert len(beats) >= 3
+
+
+def test_the_daemon_delivers_what_is_due_and_leaves_on_sigterm_with_zero(tmp_path: Path) -> None:
+    with recording_server() as server:
+        config = configure(tmp_path, port=server.port, extra='[schedule]\nat = ["07:00"]')
+        (tmp_path / "inbox" / "page.txt").write_text(SWIN_PAGE, encoding="utf-8")
+        with subprocess.Popen(
+            [sys.executable, "-m", "digest", "schedule", "--config", str(config)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as daemon:
+            assert daemon.stdout is not None
+            said = ""
+            for line in daemon.stdout:
+                said += line
+                if "e-mail" in line:
+                    break
+            daemon.send_signal(signal.SIGTERM)
+            rest, _ = daemon.communicate(timeout=90)
+        assert daemon.returncode == 0, said + rest
+        assert len(server.messages) == 1
