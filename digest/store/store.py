@@ -6,6 +6,7 @@ two processes wait for each other instead of failing half-way.
 
 from __future__ import annotations
 
+import importlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -26,7 +27,6 @@ from sqlalchemy import (
     text,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
@@ -113,7 +113,7 @@ class Store:
             yield connection
 
     def _insert(self, table: Any) -> Any:  # noqa: ANN401 - the two dialects share no type for it
-        dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
+        dialect = importlib.import_module(f"sqlalchemy.dialects.{self._engine.dialect.name}")
         return dialect.insert(table)
 
     def _migrate(self) -> None:
