@@ -13,7 +13,7 @@ import inspect
 import re
 import tomllib
 import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import time
 from pathlib import Path
@@ -586,10 +586,9 @@ def _keys(model: Any, keys: Sequence[Key]) -> list[str]:  # noqa: ANN401 - pydan
     return [field.alias or name for name, field in model.model_fields.items()]
 
 
-def _flat(annotation: Any) -> Iterable[Any]:  # noqa: ANN401
-    yield annotation
-    for part in typing.get_args(annotation):
-        yield from _flat(part)
+def _flat(annotation: Any) -> list[Any]:  # noqa: ANN401
+    """An annotation and every part of it."""
+    return [annotation, *(inner for part in typing.get_args(annotation) for inner in _flat(part))]
 
 
 def _nearest(key: str, known: Sequence[str]) -> str:

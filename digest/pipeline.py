@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property, partial
 
@@ -116,7 +116,7 @@ def _read(source: Source, period: Period, fetcher: Fetcher, store: Store, read: 
                 request = plan.throw(error)
             else:
                 if page is not None:
-                    read.append(page)
+                    read.append(replace(page, url=request.url))  # it may have been redirected
                 request = plan.send(page)
     except StopIteration as end:
         reading: Reading = end.value

@@ -29,7 +29,7 @@ def beat(tick: Callable[[], None], *, seconds: float = SECONDS, stop: threading.
     scheduler.start()
     try:
         # A wait without a limit would sleep through signals on some systems, and through a suspension.
-        while not ended.wait(timeout=SECONDS):
+        while not ended.wait(timeout=seconds):
             pass
     finally:
         scheduler.shutdown(wait=True)

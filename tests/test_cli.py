@@ -6,6 +6,7 @@ import email
 import email.policy
 import io
 import json
+import shutil
 import socket
 import ssl
 import subprocess
@@ -15,6 +16,7 @@ from collections.abc import Iterator
 from email.message import EmailMessage
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
@@ -31,8 +33,12 @@ from smtp_server import (
 )
 from world import EMPTY_HANDED_PAGE, SWIN_PAGE, configure
 
+from digest import plugins
+from digest.app import App
 from digest.cli import _COMMANDS, _HELP, cli, main
+from digest.cli.run import tick
 from digest.config import load
+from digest.errors import PluginError
 from digest.resources import folder
 from digest.store.lock import locked
 
@@ -646,7 +652,7 @@ def test_without_a_network_a_live_source_is_reported_and_the_rest_goes_on(
     # Every request is sent to a proxy at which nobody listens.
     for name in ("HTTPS_PROXY", "https_proxy"):
         monkeypatch.setenv(name, f"http://127.0.0.1:{port}")
-    monkeypatch.setattr("time.sleep", lambda _seconds: None)
+    monkeypatch.setattr("digest.fetch.http._BACKOFF", (0.0, 0.0))
     config = configure(tmp_path, extra='contact = "me@example.org"\n[[sources]]\nkind = "huggingface"\n')
     (tmp_path / "inbox" / "one.txt").write_text(SWIN_PAGE, encoding="utf-8")
     assert run("run", "--config", config) == 1
@@ -715,3 +721,125 @@ def test_a_plug_in_of_ones_own_is_a_source(tmp_path: Path, run: Run, monkeypatch
     configure(tmp_path, extra=table.format(kind="Missing", count=3))
     assert run("run", "--config", config) == 1
     assert "my_source:Missing: the plug-in cannot be loaded" in run.err
+
+
+def test_a_demo_that_cannot_read_or_write_says_why(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    assert run("demo", "--out", tmp_path / "file" / "demo") == 1
+    assert str(tmp_path / "file") in run.err
+    (tmp_path / "half").mkdir()
+    (tmp_path / "half" / "feeds").write_text("")
+    assert run("demo", "--out", tmp_path / "half") == 1
+    assert str(tmp_path / "half" / "feeds") in run.err
+    shutil.copytree(folder("config") / "profiles", tmp_path / "bare" / "profiles")
+    monkeypatch.setattr("digest.resources.folder", lambda _name: tmp_path / "bare")
+    assert run("demo", "--out", tmp_path / "demo") == 1
+    assert "daily-papers.html: there is no such file" in run.err
+
+
+def test_a_demo_without_a_match_still_ends_well(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(folder("config"), tmp_path / "mine")
+    profile = tmp_path / "mine" / "profiles" / "swin.toml"
+    profile.write_text('name = "swin"\n[[interests]]\nname = "Leaf"\nkeywords = ["no such word at all"]\n')
+    monkeypatch.setattr("digest.resources.folder", lambda _name: tmp_path / "mine")
+    assert run("demo", "--out", tmp_path / "demo") == 0
+    assert "talking-face" in run.out
+
+
+def test_the_time_may_come_with_its_offset(tmp_path: Path, run: Run) -> None:
+    config = configure(tmp_path)
+    assert run("run", "--config", config, "--at", "2026-11-20T06:00:00Z") == 0
+    assert run("status", "--config", config) == 0
+    assert "last digest Fri 20 Nov, 07:00" in run.out
+
+
+def test_a_preview_can_be_opened(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("click.launch", opened.append)
+    assert run("preview", "--config", configure(tmp_path), "--out", tmp_path / "out", "--open") == 0
+    assert opened == [(tmp_path / "out" / "me" / "digest.html").as_uri()]
+
+
+def test_notes_of_a_page_are_shown_with_it(tmp_path: Path, run: Run) -> None:
+    page = tmp_path / "page.txt"
+    card = "Swin\n\nAn abstract that is long enough to be one, about leaves.\n\n  • 2 authors\n·\nDec 3\n"
+    page.write_text(f"Daily Papers\n\nDec 10\n\n{card}", encoding="utf-8")
+    assert run("read", page) == 0
+    assert "--captured-on" in run.out
+    assert run("read", page, "--captured-on", "2025-12-10") == 0
+    assert "2025-12-03  Swin" in run.out
+
+
+def test_a_busy_heartbeat_waits_for_the_next_beat(tmp_path: Path, run: Run) -> None:
+    loaded = App(load(configure(tmp_path, extra="[schedule]")), {})
+    with locked(tmp_path / "data", wait=0):
+        tick(loaded)
+    (tmp_path / "inbox" / "one.txt").write_text(SWIN_PAGE, encoding="utf-8")
+    for _ in range(2):  # the second beat finds nothing to do
+        tick(loaded)
+    assert run("status", "--config", tmp_path / "digest.toml") == 0
+    assert "file: read" in run.out
+
+
+def test_what_waits_and_what_needs_you_is_told_apart(tmp_path: Path, run: Run) -> None:
+    (tmp_path / "inbox").mkdir()
+    (tmp_path / "inbox" / "one.txt").write_text(SWIN_PAGE, encoding="utf-8")
+    with ScriptedServer([*GREETED, ("MAIL", "451 try later")]) as server:
+        config = configure(tmp_path, port=server.port)
+        assert run("run", "--config", config) == 1
+    assert run("status", "--config", config) == 0
+    assert "deferred: " in run.out
+    assert "digest outbox retry" not in run.out
+
+
+@pytest.mark.parametrize(
+    ("extra", "says"),
+    [
+        ('[schedule]\nat = ["7:00"]', 'write a time as "07:00"'),
+        ('timezones = "Berlin"', "a source of kind 'file' has no key 'timezones'"),
+        ('[feeds]\nbase_url = "example.org"', "begins with https://"),
+        ('[feeds]\nbase_url = "https://example.org/digest/"\nentries = 0', "greater than 0"),
+        ("[schedule]\nat = []", "at least 1"),
+        ('[email]\nfrom = "a@b.c"\nhost = "h"\nsecurity = "tls"\nprot = 465', "Did you mean port?"),
+        ("[zzz]\nx = 1", "There are timezone"),
+    ],
+)
+def test_other_mistakes_are_said_as_clearly(tmp_path: Path, run: Run, extra: str, says: str) -> None:
+    config = configure(tmp_path)
+    config.write_text(config.read_text().replace('timezone = "Europe/Berlin"', "") + extra)
+    assert run("check", "--config", config) == 2
+    assert says in run.out
+
+
+def test_a_configuration_needs_a_source(tmp_path: Path, run: Run) -> None:
+    config = configure(tmp_path)
+    config.write_text("")
+    assert run("run", "--config", config) == 2
+    assert "digest.toml: sources: this key is needed" in run.err
+
+
+def test_a_profile_may_name_its_sources(tmp_path: Path, run: Run) -> None:
+    config = configure(tmp_path)
+    profile = tmp_path / "profiles" / "me.toml"
+    profile.write_text('sources = ["file"]\n' + profile.read_text())
+    (tmp_path / "inbox" / "one.txt").write_text(SWIN_PAGE, encoding="utf-8")
+    assert run("run", "--config", config) == 0
+    assert "Composed    me: 1 paper of 3" in run.out
+
+
+def test_a_profile_that_cannot_be_read_is_named(tmp_path: Path, run: Run) -> None:
+    config = configure(tmp_path)
+    (tmp_path / "profiles" / "you.toml").mkdir()
+    assert run("check", "--config", config) == 2
+    assert "you.toml: the file cannot be read" in run.out
+
+
+def test_an_entry_point_that_does_not_load_names_the_plug_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = EntryPoint("broken", "no_such_module:Source", "digest.sources")
+    monkeypatch.setattr("digest.plugins.entry_points", lambda **_: (broken,))
+    with pytest.raises(PluginError, match="broken: the plug-in cannot be loaded"):
+        plugins.load("sources", "broken")

@@ -231,6 +231,17 @@ def test_a_site_that_stays_busy_is_given_up_after_three_tries() -> None:
     assert (caught.value.status, caught.value.transient, len(site.asked)) == (503, True, 3)
 
 
+def test_a_site_that_does_not_answer_is_not_asked_for_other_pages_in_the_same_run() -> None:
+    site = Site(*[httpx.ConnectError("refused")] * 3)
+    fetcher = HttpFetcher(user_agent="digest", transport=httpx.MockTransport(site), sleep=lambda _: None)
+    with pytest.raises(FetchError, match="refused"):
+        fetcher.fetch(Request(URL), now=NOW)
+    with pytest.raises(FetchError, match="did not answer a moment ago") as caught:
+        fetcher.fetch(Request(f"{URL}/2"), now=NOW)
+    assert caught.value.transient
+    fetcher.close()
+
+
 def test_a_site_that_cannot_be_reached_says_why() -> None:
     with pytest.raises(FetchError, match="no answer: refused") as caught:
         Site(*[httpx.ConnectError("refused")] * 3).fetch(Request(URL))

@@ -152,10 +152,22 @@ def test_a_mistake_in_a_query_is_shown_with_a_caret(query: str, column: int, say
     assert caret.index("^") - 4 == column - 1
 
 
-@pytest.mark.parametrize("keyword", ["", "...", "=", "*", '"talking" face', '"talking'])
+@pytest.mark.parametrize("keyword", ["", "...", "=", "*", "a.*", '"talking" face', '"talking'])
 def test_a_keyword_without_a_word_is_refused(keyword: str) -> None:
     with pytest.raises(QueryError):
         compile_interest(Interest("i", keywords=(keyword,)))
+
+
+def test_every_field_can_be_asked_for() -> None:
+    one = paper("Title", "Abstract", authors=("A B", "C D"), organization="Acme", categories=("x.Y",))
+    assert one.text("author") == "A B, C D"
+    assert one.text("category") == "x.Y"
+    assert one.text("source") == ""
+    assert paper().text("organization") == ""
+    assert wants(one, query='author:"C D" AND category:x.* AND organization:acme')
+    assert wants(one, query='"title abstract"~3 OR "acme nothing"~2 OR title')
+    assert not wants(one, query='"abstract title"~3')
+    assert not wants(one, query='"abstract nothing"~3')
 
 
 def test_matches_name_interest_keyword_and_field() -> None:

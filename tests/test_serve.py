@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -35,7 +36,7 @@ def served(tmp_path: Path) -> Iterator[httpx.Client]:
                 except httpx.ConnectError:
                     time.sleep(0.1)
             yield client
-        server.terminate()
+        server.send_signal(signal.SIGINT)
 
 
 def test_feeds_and_pages_are_served_and_asked_for_again_in_vain(served: httpx.Client) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import stat
 from collections.abc import Iterator
@@ -35,9 +36,20 @@ from digest.store.lock import locked
 from digest.store.store import Store
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store(f"sqlite:///{tmp_path}/digest.db")
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """One contract for both databases."""
+    url = f"sqlite:///{tmp_path}/digest.db"
+    if request.param == "postgresql":
+        url = os.environ.get("DIGEST_TEST_DSN", "")
+        if not url:
+            pytest.skip("DIGEST_TEST_DSN names no PostgreSQL database that tests may empty")
+        engine = create_engine(url)
+        with engine.begin() as connection:
+            connection.exec_driver_sql("DROP SCHEMA public CASCADE")
+            connection.exec_driver_sql("CREATE SCHEMA public")
+        engine.dispose()
+    opened = Store(url)
     yield opened
     opened.close()
 

@@ -85,7 +85,7 @@ class Paper:
                 return ", ".join(self.categories)
             case "keyword":
                 return ", ".join(self.keywords)
-            case "source":
+            case "source":  # pragma: no branch - the cases are all there are
                 return ""  # a listing's, not the paper's
 
 

@@ -212,7 +212,7 @@ def _cut(compound: str) -> _Cut:
         component = compound[at:joint]
         if "'" in component or "’" in component:
             components.append([(at, joint)])  # don't, l’Hôpital, Swin's
-        elif component:
+        else:
             components.append(list(_humps(component, at)))
         at = joint + 1
 

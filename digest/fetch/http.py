@@ -52,9 +52,31 @@ class HttpFetcher:
         self._transport = transport
         self._sleep = sleep
         self._client: httpx.Client | None = None
+        self._silent: set[str] = set()
 
     def fetch(self, request: Request, *, now: datetime) -> Page | None:
-        """The page, or None when the copy that the validators name is still good. Raises FetchError."""
+        """The page, or None when the copy that the validators name is still good. Raises FetchError.
+
+        A host that did not answer at all is not asked again for other pages: without a network, a run
+        would otherwise spend minutes on waiting.
+        """
+        host = request.url.partition("//")[2].partition("/")[0]
+        if host in self._silent:
+            raise FetchError(
+                "the site did not answer a moment ago",
+                place=_shown(request.url),
+                remedy="digest tries again at the next run",
+                transient=True,
+            )
+        try:
+            return self._persistently(request, now)
+        except FetchError as error:
+            if error.transient and error.status is None:
+                self._silent.add(host)
+            raise
+
+    def _persistently(self, request: Request, now: datetime) -> Page | None:
+        """Try a few times."""
         for pause in _BACKOFF:
             try:
                 return self._fetched(request, now)

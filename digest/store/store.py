@@ -311,7 +311,8 @@ class Store:
             identity.paper_id(title=wanted, doi=wanted),
             wanted,
         ]
-        exact = self._papers(select(papers).join(aliases).where(aliases.c.alias.in_(names)).distinct())
+        named = select(aliases.c.paper).where(aliases.c.alias.in_(names))
+        exact = self._papers(select(papers).where(papers.c.id.in_(named)))
         if exact:
             return exact
         pattern = "%" + wanted.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
@@ -376,9 +377,9 @@ class Store:
             moved = connection.execute(
                 statement.on_conflict_do_update(
                     index_elements=["profile"], set_=row, where=progress.c.slot < statement.excluded.slot
-                )
+                ).returning(progress.c.profile)
             )
-            if not moved.rowcount:
+            if moved.first() is None:
                 return False
             if digest is not None:
                 self._save_digest(connection, digest, planned)
