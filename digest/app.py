@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from email.utils import parseaddr
 from functools import cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +18,7 @@ from urllib.parse import urlsplit
 from digest import config as configuration
 from digest import pipeline, plugins, resources
 from digest.config import Config, EmailTable, SourceConfig
+from digest.core import mailbox
 from digest.core.model import Artifact, DeliveryState, Digest, Page, Profile, Reading, Request, SourceReport
 from digest.errors import ConfigError, SourceError
 from digest.pipeline import Composed, Dispatched, Outputs
@@ -161,7 +161,7 @@ class App:
             security=email.security,
             username=email.username,
             password=None if reference is None else partial(resolve, reference, environ=self.environ),
-            sender=parseaddr(email.sender)[1],
+            sender=mailbox.parse(email.sender).address,
             timeout=email.timeout,
             context=context,
         )

@@ -7,7 +7,6 @@ would be right. Values are never repeated in messages, since one of them might b
 from __future__ import annotations
 
 import difflib
-import email.utils
 import glob
 import inspect
 import re
@@ -33,6 +32,7 @@ from pydantic import (
     model_validator,
 )
 
+from digest.core import mailbox
 from digest.core.model import Channel, Interest, Limits, Profile, Schedule
 from digest.core.query import compile_interest
 from digest.errors import ConfigError, QueryError
@@ -66,16 +66,8 @@ def _clock_time(value: str) -> time:
 
 
 def _mailbox(value: str) -> str:
-    """RFC 5322, 3.4: `Name <local@domain>` or `local@domain`."""
-    _, address = email.utils.parseaddr(value)
-    local, at, domain = address.rpartition("@")
-    if (
-        not (local and at and domain)
-        or re.search(r"[\s\x00-\x1f<>]", address)
-        or "\n" in value
-        or "\r" in value
-    ):
-        raise ValueError('write an address as "Name <name@example.org>"')
+    if not mailbox.parse(value).address.isascii():
+        raise ValueError("an address with letters beyond ASCII is not supported")
     return value
 
 

@@ -413,6 +413,7 @@ def test_a_mistake_in_the_configuration_names_file_line_and_remedy(
         (('keywords = ["Swin"]', 'exclude = ["Swin"]'), "me.toml:4", "says nothing"),
         (('name = "me"', 'name = "Me too"'), "me.toml:1", "name"),
         (("me@example.org", "me at example.org"), "me.toml:3", "write an address"),
+        (("me@example.org", "mé@example.org"), "me.toml:3", "beyond ASCII"),
         (('recipients = ["Me <me@example.org>"]', 'channels = ["email"]'), "me.toml:3", "somebody to go to"),
         (('keywords = ["Swin"]', 'keywords = ["Swin"]\nweight = -1'), "me.toml:7", "greater than 0"),
         (('recipients = ["Me <me@example.org>"]', 'sources = ["fiel"]'), "me.toml:3", "Did you mean 'file'?"),
@@ -546,7 +547,7 @@ def test_init_writes_a_configuration_that_works_and_never_overwrites(tmp_path: P
 def test_init_puts_the_answers_into_the_commented_file(
     tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answers = "Swin, gaze\nAda <ada@example.net>\nmail.example.net\n06:30\n~/inbox\n"
+    answers = "Swin, gaze\nnobody\nAda <ada@example.net>\nmail.example.net\nearly\n06:30\n~/inbox\n"
     monkeypatch.setattr("sys.stdin", io.StringIO(answers))
     assert run("init", "--dir", tmp_path / "mine") == 0
     loaded = load(tmp_path / "mine" / "digest.toml")
@@ -560,6 +561,16 @@ def test_init_puts_the_answers_into_the_commented_file(
     assert profile.schedule.at[0].isoformat() == "06:30:00"
     assert [source.kind for source in loaded.sources] == ["huggingface", "file"]
     assert "digest secret set digest-smtp" in run.out
+
+
+def test_init_without_an_address_makes_feeds_alone(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("gaze\n\n\n\n"))
+    assert run("init", "--dir", tmp_path / "mine") == 0
+    loaded = load(tmp_path / "mine" / "digest.toml")
+    assert loaded.email is None
+    assert loaded.profiles[0].channels == ("feeds", "archive")
 
 
 def test_the_example_configuration_is_right_as_it_stands() -> None:

@@ -31,10 +31,11 @@ from digests import (
 from hypothesis import given
 from hypothesis import strategies as st
 
+from digest.core.mailbox import Mailbox
 from digest.core.model import Digest, Profile, Section, SourceReport
 from digest.errors import RenderError
 from digest.render import environment, one_line
-from digest.render.email import BUDGET, EmailRenderer, Mailbox, mailbox, subject
+from digest.render.email import BUDGET, EmailRenderer, mailbox, subject
 
 BASE = "https://me.example.org/digest"
 SENDER = "Digest <digest@example.org>"

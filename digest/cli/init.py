@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from email.utils import parseaddr
+from datetime import time
 from pathlib import Path
 
 import click
 
 from digest.cli.output import line
+from digest.core import mailbox
 from digest.errors import ConfigError
 
 _PROFILE = """# One person's request. Copy this file for another; every file in this folder is a profile.
@@ -72,13 +73,33 @@ def init(folder: str | None, *, yes: bool) -> None:
 
 def _ask() -> tuple[str, str, str, str, str]:
     topics = click.prompt("Topics, with commas between", default="Swin, talking face")
-    address = click.prompt("Your e-mail address (empty: feeds alone)", default="", show_default=False)
-    server = click.prompt("Your mail server", default=f"smtp.{address.rpartition('@')[2]}") if address else ""
-    at = click.prompt("When", default="07:00")
+    address = click.prompt(
+        "Your e-mail address (empty: feeds alone)", default="", show_default=False, value_proc=_address
+    )
+    server = (
+        click.prompt("Your mail server", default=f"smtp.{mailbox.parse(address).domain}") if address else ""
+    )
+    at = click.prompt("When", default="07:00", value_proc=_time)
     inbox = click.prompt(
         "A folder for saved pages, beside Hugging Face (empty: none)", default="", show_default=False
     )
     return topics, address, server, at, inbox
+
+
+def _address(text: str) -> str:
+    try:
+        if text:
+            mailbox.parse(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+    return text
+
+
+def _time(text: str) -> str:
+    try:
+        return f"{time.fromisoformat(text):%H:%M}"
+    except ValueError as error:
+        raise click.BadParameter('write a time as "07:00"') from error
 
 
 def _configuration(address: str, server: str, at: str, inbox: str) -> str:
@@ -92,8 +113,7 @@ def _configuration(address: str, server: str, at: str, inbox: str) -> str:
             text, "email", ("from", "host", "port", "security", "username", "password = { keyring")
         )
         text = text.replace("smtp.example.org", server)
-        _, bare = parseaddr(address)
-        text = text.replace("me@example.org", bare)
+        text = text.replace("me@example.org", mailbox.parse(address).address)
     if inbox:
         text = _uncommented(text, "[sources]", ("kind", "paths"))
         text = text.replace('["~/papers/*.txt", "~/papers/inbox/"]', f"[{json.dumps(inbox)}]")

@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Literal, Protocol, cast
 
+from digest.core.mailbox import parse
 from digest.errors import (
     DeliveryError,
     PermanentDeliveryError,
@@ -44,7 +45,6 @@ _CHALLENGE = 334  # RFC 4954, 4
 _CLOSING = 421  # RFC 5321, 3.8
 _LOGIN_WANTED = 530  # RFC 4954, 6
 
-_ADDRESS = re.compile(r"[^\s<>\x00-\x1f\x7f]+@[^\s<>@\x00-\x1f\x7f]+")
 _BARE_LINE_END = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 _LEADING_DOT = re.compile(rb"^\.", re.MULTILINE)
 
@@ -376,13 +376,13 @@ def _printable(text: str) -> str:
 
 
 def _address_of(mailbox: str) -> str:
-    """The address within a mailbox (RFC 5322, 3.4)."""
-    address = mailbox.rpartition("<")[2].removesuffix(">")
-    if not _ADDRESS.fullmatch(address):
+    """The address within a mailbox, its domain in ASCII."""
+    try:
+        return parse(mailbox).address
+    except ValueError as error:
         raise PermanentDeliveryError(
             "not an e-mail address", place=_printable(mailbox), remedy="Check the profile's `recipients`"
-        )
-    return address
+        ) from error
 
 
 def _as_data(message: bytes) -> bytes:

@@ -29,6 +29,7 @@ from hashlib import sha256
 import css_inline
 import jinja2
 
+from digest.core.mailbox import Mailbox, parse
 from digest.core.model import Digest, Profile, Recommendation
 from digest.errors import RenderError
 from digest.render import FEEDS, counts, due, gaps, joined, one_line, quantity, render, shortened
@@ -45,9 +46,7 @@ _CHUNK = 39  # bytes in an encoded word, which makes 64 characters of it
 _LONGEST_LINE = 998  # RFC 5322, 2.1.1
 _MIME = ("MIME-Version", "Content-Type")
 
-_MAILBOX = re.compile(r"\s*(?:(?P<name>[^<>]*?)\s*<(?P<inner>[^<>\s]+)>|(?P<bare>[^<>\s]+))\s*")
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")  # RFC 5322, 3.2.3, with spaces
-_ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*")
 _POLICY = SMTP.clone(max_line_length=_LINE, cte_type="7bit")
 _INLINER = css_inline.CSSInliner(load_remote_stylesheets=False)
 
@@ -59,19 +58,6 @@ class Extent:
     abstract: int  # characters of each abstract
     cards: int  # papers shown in full, the others by title
     titles: int  # titles listed, the others counted
-
-
-@dataclass(frozen=True, slots=True)
-class Mailbox:
-    """A name, which may be empty, and an address in ASCII."""
-
-    name: str
-    address: str
-
-    @property
-    def domain(self) -> str:
-        """What stands after the @."""
-        return self.address.rpartition("@")[2]
 
 
 class EmailRenderer:
@@ -226,24 +212,16 @@ def mailbox(text: str, header: str) -> Mailbox:
 
     A comma in a name needs no quotes. Raises RenderError.
     """
-    found = _MAILBOX.fullmatch(one_line(text))
-    address = found and (found["inner"] or found["bare"])
-    if found and address:
-        local, _, domain = address.rpartition("@")
-        try:
-            address = f"{local}@{domain.encode('idna').decode('ascii')}"  # RFC 5890: ASCII for the envelope
-        except UnicodeError:
-            address = ""
-        if _ADDRESS.fullmatch(address):
-            name = (found["name"] or "").strip()
-            if len(name) > 1 and name[0] == name[-1] == '"':
-                name = re.sub(r"\\(.)", r"\1", name[1:-1])
-            return Mailbox(shortened(_harmless(name), _LONGEST_NAME), address)
-    raise RenderError(
-        f"{one_line(text)!r} is no mail address",
-        place=header,
-        remedy="Write it as `Name <name@example.org>`",
-    )
+    try:
+        found = parse(one_line(text))
+        found.address.encode("ascii")  # what is more needs SMTPUTF8 (RFC 6531), and headers to match
+    except ValueError as error:
+        raise RenderError(
+            f"{one_line(text)!r} is no mail address",
+            place=header,
+            remedy="Write it as `Name <name@example.org>`",
+        ) from error
+    return Mailbox(shortened(_harmless(found.name), _LONGEST_NAME), found.address)
 
 
 def _harmless(text: str) -> str:

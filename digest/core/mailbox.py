@@ -1,0 +1,40 @@
+"""Mailboxes as people write them in a configuration: `Name <name@example.org>` (RFC 5322, 3.4)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_MAILBOX = re.compile(r"\s*(?:(?P<name>[^<>]*?)\s*<(?P<inner>[^<>\s]+)>|(?P<bare>[^<>\s]+))\s*")
+_ADDRESS = re.compile(r"[^\s@<>()\[\],;:\\\"\x00-\x1f\x7f]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*")
+
+
+@dataclass(frozen=True, slots=True)
+class Mailbox:
+    """A name, which may be empty, and an address whose domain is in ASCII."""
+
+    name: str
+    address: str
+
+    @property
+    def domain(self) -> str:
+        """What stands behind the @."""
+        return self.address.rpartition("@")[2]
+
+
+def parse(text: str) -> Mailbox:
+    """Read a mailbox, with or without a name; a comma in a name needs no quotes. Raises ValueError."""
+    found = _MAILBOX.fullmatch(text)
+    address = found and (found["inner"] or found["bare"])
+    if found and address:
+        local, _, domain = address.rpartition("@")
+        try:
+            address = f"{local}@{domain.encode('idna').decode('ascii')}"  # RFC 5890: ASCII for the envelope
+        except UnicodeError:
+            address = ""
+        if _ADDRESS.fullmatch(address):
+            name = (found["name"] or "").strip()
+            if len(name) > 1 and name[0] == name[-1] == '"':
+                name = re.sub(r"\\(.)", r"\1", name[1:-1])
+            return Mailbox(name, address)
+    raise ValueError('write an address as "Name <name@example.org>"')
