@@ -279,4 +279,5 @@ try:
 except Exception as error:
     said = {"problem": "failed", "detail": words(error)}
 json.dump(said, out)
+out.flush()
 """

@@ -82,8 +82,12 @@ class Store:
         self._place = make_url(url).render_as_string(hide_password=True)
         if self._engine.dialect.name == "sqlite":
             _tune_sqlite(self._engine)
-        with self._translated():
-            self._migrate()
+        try:
+            with self._translated():
+                self._migrate()
+        except StoreError:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Close every connection."""
