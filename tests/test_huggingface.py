@@ -668,3 +668,22 @@ def test_a_query_alone_reads_no_editions() -> None:
 def test_a_setting_that_means_nothing_is_refused(options: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         HuggingFace(**options)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '<a href="x',
+        "<div>",
+        "<a b='",
+        "<!--",
+        "<article><h3><a href='/papers/2611.90001'>x</a></h3></article>",
+    ],
+)
+def test_hostile_html_is_read_in_a_time_that_grows_with_its_length(content: str) -> None:
+    hostile = '<html><div data-target="DailyPapers">' + content * 20_000
+    try:
+        found = HuggingFaceReader().read(page(hostile, "https://huggingface.co/papers"))
+    except LayoutError:
+        return
+    assert len(found.listings) == 1
