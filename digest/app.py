@@ -217,10 +217,15 @@ class App:
         if published:
             self.publisher.publish([self.archive.overview(self.config.profiles)])
 
+    def reports(self, store: Store) -> list[SourceReport]:
+        """How the last reading of each source went, without those that are no longer configured."""
+        names = {source.name for source in self.config.sources}
+        return [report for report in store.latest_reports() if report.source in names]
+
     def health(self) -> dict[str, object]:
         """How the sources and the deliveries stand, and whether somebody should look at them."""
         with self.store() as store:
-            reports = store.latest_reports()
+            reports = self.reports(store)
             failed = store.deliveries(DeliveryState.FAILED, DeliveryState.UNCERTAIN)
         return {
             "ok": not failed and all(report.complete for report in reports),

@@ -24,6 +24,7 @@ import tzlocal
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     TypeAdapter,
@@ -82,6 +83,7 @@ TimeZone = Annotated[str, AfterValidator(_timezone)]
 ClockTime = Annotated[str, AfterValidator(_clock_time)]
 Mailbox = Annotated[str, AfterValidator(_mailbox)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
+OneOrMore = Annotated[list[str], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
 
 
@@ -159,7 +161,7 @@ class RootTable(_Table):
     templates: PathValue | None = None
     database: str | None = None
     contact: str | None = None
-    profiles: str | list[str] = "profiles/*.toml"
+    profiles: OneOrMore = ["profiles/*.toml"]
     schedule: ScheduleTable | None = None
     sources: Annotated[list[SourceTable], Field(min_length=1)]
     email: EmailTable | None = None
@@ -361,14 +363,13 @@ def _lines(text: str) -> dict[tuple[Key, ...], int]:
 
 
 def _profile_files(root: RootTable, document: Document, folder: Path) -> list[Path]:
-    patterns = [root.profiles] if isinstance(root.profiles, str) else root.profiles
     files: list[Path] = []
-    for pattern in patterns:
+    for pattern in root.profiles:
         absolute = str(folder / Path(pattern).expanduser())
         files += [Path(name) for name in sorted(glob.glob(absolute))]  # noqa: PTH207 - a pattern may be absolute
     if not files:
         raise ConfigError(
-            f"no profile is there: {', '.join(patterns)} matches no file in {folder}",
+            f"no profile is there: {', '.join(root.profiles)} matches no file in {folder}",
             place=document.place(("profiles",)),
             remedy="Write one file per person; config/profiles/swin.toml is an example.",
         )
@@ -405,7 +406,7 @@ def _profile(document: Document, root: RootTable | None, timezone: str, sources:
             for interest in table.interests
         ),
         recipients=tuple(table.recipients),
-        sources=tuple(table.sources),
+        sources=tuple(table.sources or sources),
         channels=_channels(table, root, document),
         schedule=None
         if schedule is None

@@ -12,6 +12,7 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from email.message import EmailMessage
 from functools import partial
@@ -256,6 +257,36 @@ def test_while_another_run_is_active_the_second_says_so(
             assert "another run is active" in run.err
             assert run(step, "--config", config, "--no-wait") == 3
             assert "another run is active" in run.err
+
+
+def test_a_second_run_waits_for_the_first_and_then_finds_nothing_left(tmp_path: Path, run: Run) -> None:
+    config = configure(tmp_path)
+    held = threading.Event()
+
+    def first() -> None:
+        with locked(tmp_path / "data", wait=0):
+            held.set()
+            time.sleep(0.3)
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    held.wait(10)
+    assert run("run", "--config", config) == 0
+    assert "another run is active; waiting for it" in run.err
+    assert "Nothing new" in run.out
+    thread.join()
+
+
+def test_a_source_that_is_no_longer_configured_is_forgotten(tmp_path: Path, run: Run) -> None:
+    gone = '[[sources]]\nkind = "file"\nname = "gone"\npaths = ["nowhere.txt"]\n'
+    config = configure(tmp_path, extra=gone)
+    assert run("run", "--config", config) == 1
+    assert "gone: failed" in (run("status", "--config", config), run.out)[1]
+    configure(tmp_path)
+    (tmp_path / "inbox" / "one.txt").write_text(SWIN_PAGE, encoding="utf-8")
+    assert run("run", "--config", config) == 0
+    assert "gone" not in (run("status", "--config", config), run.out)[1]
+    assert b"gone" not in next((tmp_path / "public" / "archive" / "me").glob("me-*.html")).read_bytes()
 
 
 # --- looking without acting -------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -114,15 +114,20 @@ def dispatch(config: str | None, at: str | None, *, no_wait: bool) -> int:
 
 @contextmanager
 def _locked(app: App, *, wait: bool) -> Iterator[Store | None]:
-    """The store, alone; None when another run is doing the work."""
-    try:
-        with app.store(lock=True, wait=_WAIT if wait else 0.0) as store:
-            yield store
-    except BusyError as busy:
-        if not wait:
-            raise
-        click.echo(str(busy), err=True)
-        yield None
+    """The store, alone; None when another run is still doing the work after a while."""
+    with ExitStack() as stack:
+        store: Store | None = None
+        try:
+            store = stack.enter_context(app.store(lock=True))
+        except BusyError as busy:
+            if not wait:
+                raise
+            click.echo(f"{busy.place}: {busy.message}; waiting for it", err=True)
+            try:
+                store = stack.enter_context(app.store(lock=True, wait=_WAIT))
+            except BusyError as still:
+                click.echo(str(still), err=True)
+        yield store
 
 
 def _collect(app: App, store: Store, at: datetime) -> int:

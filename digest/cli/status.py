@@ -25,7 +25,7 @@ def status(config: str | None, *, as_json: bool) -> None:
     app = options.load(config)
     moment = now()
     with app.store() as store:
-        reports = store.latest_reports()
+        reports = app.reports(store)
         progress = {profile.name: store.progress(profile.name) for profile in app.config.profiles}
         open_ = store.deliveries(*_NEEDS_YOU, *_WAITS)
     coming = {
