@@ -172,7 +172,7 @@ def test_a_sparse_paper_still_makes_an_entry() -> None:
     assert items(made)[0]["title"] == "(untitled)"
     assert next(atom(made).iter(f"{ATOM}entry")).find(f"{ATOM}content") is not None
     assert atom(made).findtext(f"{ATOM}author/{ATOM}name") == "digest"
-    assert next(rss(made).iter("item")).find("link") is None
+    assert next(rss(made).iter("item")).findtext("link") == "https://scholar.google.com/scholar?q="
 
 
 def test_plain_text_is_escaped_once_as_title_and_twice_as_description() -> None:

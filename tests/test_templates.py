@@ -180,10 +180,11 @@ def test_only_web_addresses_become_links(url: str | None, expected: str) -> None
     assert http_url(url) == expected
 
 
-def test_a_paper_without_address_is_reached_by_its_doi() -> None:
+def test_a_paper_without_address_is_reached_by_its_doi_or_searched_for_by_its_title() -> None:
     assert page(paper(url=None, doi="10.5555/a<b>#1")) == "https://doi.org/10.5555/a%3Cb%3E%231"
     assert page(paper(url=None, doi="10.5555/\ud800")) == "https://doi.org/10.5555/%3F"
-    assert page(paper(url="javascript:x", doi=None)) == ""
+    nowhere = paper(title='Swin & "x"\n\ud800', url="javascript:x", doi=None, pdf_url=None)
+    assert links(nowhere)[0] == ("Search", "https://scholar.google.com/scholar?q=Swin%20%26%20%22x%22")
     assert links(paper(code_url="https://code.example/x", code_stars=0, pdf_url=None))[-1] == (
         "Code ★ 0",
         "https://code.example/x",

@@ -49,6 +49,7 @@ _UNWANTED = re.compile(
 )
 _LAST_WORD = re.compile(r"\s\S*$")
 _URL_SAFE = "%:/?#[]@!$&'()*+,;=-._~"  # RFC 3986, 2.2 and 2.3
+_LONGEST_SEARCH = 200  # characters of a title
 _LONGEST_URL = 2000  # what every client takes
 _NAMED_AUTHORS = 3
 _MONTHS = (
@@ -228,16 +229,19 @@ def source_label(name: str) -> str:
 
 
 def page(paper: Paper) -> str:
-    """The paper's own page, by its DOI if no address is known; may be empty."""
-    resolver = f"https://doi.org/{quote(paper.doi, errors='replace')}" if paper.doi else ""
-    return http_url(paper.url) or resolver
+    """The paper's own page, by its DOI if no address is known; else a search for its title."""
+    if known := http_url(paper.url):
+        return known
+    if paper.doi:
+        return f"https://doi.org/{quote(paper.doi, errors='replace')}"
+    return f"https://scholar.google.com/scholar?q={quote(one_line(paper.title)[:_LONGEST_SEARCH], safe='')}"
 
 
 def links(paper: Paper) -> tuple[tuple[str, str], ...]:
     """What a reader may open, as label and address; addresses that are not http(s) are left out."""
     stars = "" if paper.code_stars is None else f" ★ {paper.code_stars}"
     offered = (
-        ("Abstract", page(paper)),
+        ("Abstract" if http_url(paper.url) or paper.doi else "Search", page(paper)),
         ("PDF", http_url(paper.pdf_url)),
         (f"Code{stars}", http_url(paper.code_url)),
         ("Project", http_url(paper.project_url)),

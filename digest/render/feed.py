@@ -145,8 +145,7 @@ class FeedRenderer:
             made.updated(entry.published)
             made.published(entry.published)
             made.category([{"term": tag} for tag in entry.tags])
-            if entry.url:
-                made.link(href=entry.url, rel="alternate", type="text/html")
+            made.link(href=entry.url, rel="alternate", type="text/html")
             if entry.authors:
                 made.author([{"name": name} for name in entry.authors])
                 made.dc.dc_creator(", ".join(entry.authors))
