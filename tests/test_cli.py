@@ -173,14 +173,16 @@ def test_a_refused_recipient_is_reported_and_stays_visible_until_retried(tmp_pat
     with ScriptedServer([*ADDRESSED[:-1], ("RCPT", "550 5.1.1 no such user")]) as server:
         configure(tmp_path, port=server.port)
         assert run("run", "--config", config) == 1
-        assert "no such user" in run.out
+        assert "no such user" in run.err
     assert run("status", "--config", config) == 0
     assert "failed" in run.out
     assert run("status", "--config", config, "--json") == 0
     number = json.loads(run.out)["deliveries"][0]["id"]
     assert run("outbox", "--config", config) == 0
     assert "no such user" in run.out
-    assert run("outbox", "--config", config, "retry", number) == 0
+    assert run("outbox", "list", "--config", config) == 0
+    assert "no such user" in run.out
+    assert run("outbox", "retry", number, "--config", config) == 0
     with recording_server() as taking:
         configure(tmp_path, port=taking.port)
         assert run("dispatch", "--config", config) == 0
@@ -199,7 +201,7 @@ def test_a_busy_server_defers_and_the_next_run_delivers(tmp_path: Path, run: Run
     with ScriptedServer([*GREETED, ("MAIL", "451 try later")]) as server:
         config = configure(tmp_path, port=server.port)
         assert run("run", "--config", config, "--at", "2026-11-20T07:00") == 1
-        assert "Deferred" in run.out
+        assert "Deferred" in run.err
     with recording_server() as taking:
         configure(tmp_path, port=taking.port)
         assert run("run", "--config", config, "--at", "2026-11-20T08:00") == 0
@@ -218,6 +220,8 @@ def test_an_uncertain_delivery_waits_for_a_decision_when_that_is_wished(tmp_path
     assert run("status", "--config", config, "--json") == 0
     (delivery,) = json.loads(run.out)["deliveries"]
     assert delivery["state"] == "uncertain"
+    assert run("status", "--config", config) == 0
+    assert f"digest outbox resolve {delivery['id']} --sent" in run.out
     assert run("outbox", "--config", config, "resolve", delivery["id"]) == 2
     assert run("outbox", "--config", config, "resolve", delivery["id"], "--sent") == 0
     assert run("status", "--config", config, "--json") == 0
@@ -235,7 +239,7 @@ def test_a_missing_password_is_the_users_to_fix_and_nothing_is_lost(
             file.write('username = "me"\npassword = { env = "DIGEST_TEST_PASSWORD" }\n')
         monkeypatch.delenv("DIGEST_TEST_PASSWORD", raising=False)
         assert run("run", "--config", config, "--at", "2026-11-20T07:00") == 2
-        assert "DIGEST_TEST_PASSWORD" in run.out
+        assert "DIGEST_TEST_PASSWORD" in run.err
         monkeypatch.setenv("DIGEST_TEST_PASSWORD", "wrong")
         assert run("run", "--config", config, "--at", "2026-11-20T07:05") == 1
         assert "wrong" not in run.out + run.err
@@ -377,7 +381,7 @@ def test_what_is_no_page_of_papers_is_an_error_with_place_and_remedy(
     (tmp_path / "inbox" / "good.txt").write_text(SWIN_PAGE, encoding="utf-8")
     for _ in range(2):  # it is reported until it is gone
         assert run("run", "--config", config) == 1
-        assert "bad.txt" in run.out
+        assert "bad.txt" in run.err
     assert run("papers", "--config", config) == 0
     assert "3 papers" in run.err
 
@@ -655,7 +659,7 @@ def test_a_server_with_a_certificate_of_ones_own_is_trusted_by_ca_file(tmp_path:
         secure = config.read_text().replace('"none"', '"tls"')
         config.write_text(secure)
         assert run("run", "--config", config) == 1
-        assert "certificate" in run.out
+        assert "certificate" in run.err
         config.write_text(secure + 'ca_file = "nothing.pem"\n')
         assert run("run", "--config", config) == 2
         assert "nothing.pem" in run.err
@@ -698,7 +702,7 @@ def test_without_a_network_a_live_source_is_reported_and_the_rest_goes_on(
     config = configure(tmp_path, extra='contact = "me@example.org"\n[[sources]]\nkind = "huggingface"\n')
     (tmp_path / "inbox" / "one.txt").write_text(SWIN_PAGE, encoding="utf-8")
     assert run("run", "--config", config) == 1
-    assert "Failed      huggingface: " in run.out
+    assert "Failed      huggingface: " in run.err
     assert "Composed    me: 1 paper of 3: Swin 1" in run.out
     assert run("status", "--config", config) == 0
     assert "huggingface: failed" in run.out

@@ -22,9 +22,10 @@ def outbox(ctx: click.Context, config: str | None) -> None:
 
 @outbox.command("list")
 @click.pass_obj
-def list_(config: str | None) -> None:
+@options.config
+def list_(outer: str | None, config: str | None) -> None:
     """List all deliveries, oldest first."""
-    with options.load(config).store() as store:
+    with options.load(config or outer).store() as store:
         for delivery in store.deliveries():
             where = delivery.recipient or delivery.channel
             error = f": {delivery.error}" if delivery.error else ""
@@ -34,9 +35,10 @@ def list_(config: str | None) -> None:
 @outbox.command()
 @click.argument("number", type=int, metavar="ID")
 @click.pass_obj
-def retry(config: str | None, number: int) -> None:
+@options.config
+def retry(outer: str | None, config: str | None, number: int) -> None:
     """Hand a delivery over again with the next run, with the same bytes."""
-    _settle(config, number, DeliveryState.PLANNED, unless=(DeliveryState.SENT,))
+    _settle(config or outer, number, DeliveryState.PLANNED)
 
 
 @outbox.command()
@@ -44,22 +46,21 @@ def retry(config: str | None, number: int) -> None:
 @click.option("--sent", "decision", flag_value="sent", help="It has arrived.")
 @click.option("--resend", "decision", flag_value="resend", help="It has not; send it again.")
 @click.pass_obj
-def resolve(config: str | None, number: int, decision: str | None) -> None:
+@options.config
+def resolve(outer: str | None, config: str | None, number: int, decision: str | None) -> None:
     """Say what became of an uncertain delivery."""
     if decision is None:
         raise click.UsageError("Say --sent or --resend.")
     state = DeliveryState.SENT if decision == "sent" else DeliveryState.PLANNED
-    _settle(config, number, state, unless=(DeliveryState.SENT,))
+    _settle(config or outer, number, state)
 
 
-def _settle(
-    config: str | None, number: int, state: DeliveryState, *, unless: tuple[DeliveryState, ...]
-) -> None:
+def _settle(config: str | None, number: int, state: DeliveryState) -> None:
     with options.load(config).store(lock=True, wait=10) as store:
         known = {delivery.id: delivery for delivery in store.deliveries()}
         if number not in known:
             raise DigestError(f"there is no delivery {number}", remedy="`digest outbox` lists them.")
-        if known[number].state in unless:
+        if known[number].state == DeliveryState.SENT:
             raise DigestError(f"delivery {number} has been sent already")
         store.mark(number, state)
     line(str(number), state)

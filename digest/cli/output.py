@@ -9,9 +9,9 @@ import click
 _LABEL = 11
 
 
-def line(label: str, text: str, *, colour: str | None = None) -> None:
-    """A line with a label in front: the step, then what came of it."""
-    click.echo(f"{click.style(label.ljust(_LABEL), fg=colour, bold=colour is None)} {text}")
+def line(label: str, text: str, *, colour: str | None = None, err: bool = False) -> None:
+    """A line with a label in front: the step, then what came of it; what went wrong goes to stderr."""
+    click.echo(f"{click.style(label.ljust(_LABEL), fg=colour, bold=colour is None)} {text}", err=err)
 
 
 def document(value: object) -> None:

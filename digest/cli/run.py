@@ -138,13 +138,13 @@ def _reported(reports: Iterable[SourceReport]) -> int:
     code = 0
     for report in reports:
         if report.error is not None:
-            line("Failed", f"{report.source}: {report.error}", colour="red")
+            line("Failed", f"{report.source}: {report.error}", colour="red", err=True)
             code = 1
             continue
         text = f"{report.source}: {count(report.listed, 'paper')} listed, {report.new} new"
         line("Collected", text if report.complete else f"{text}, incomplete")
         for note in report.notes:
-            line("", note, colour="yellow")
+            line("", note, colour="yellow", err=True)
         code = max(code, 0 if report.complete else 1)
     return code
 
@@ -190,6 +190,8 @@ def _settled(all_done: Iterable[Dispatched]) -> int:
         if done.error is None:
             line("Delivered", f"{delivery.profile}: {where}")
         else:
-            line(done.state.capitalize(), f"{delivery.profile}: {where}: {done.error}", colour="red")
+            line(
+                done.state.capitalize(), f"{delivery.profile}: {where}: {done.error}", colour="red", err=True
+            )
             code = max(code, exit_code(done.error))
     return code

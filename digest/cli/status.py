@@ -96,6 +96,8 @@ def status(config: str | None, *, as_json: bool) -> None:
             colour="red" if needs_you else "yellow",
         )
         if needs_you:
-            line("", f"digest outbox retry {delivery.id}")
+            uncertain = delivery.state == DeliveryState.UNCERTAIN
+            what = f"resolve {delivery.id} --sent (or --resend)" if uncertain else f"retry {delivery.id}"
+            line("", f"digest outbox {what}")
     if not open_:
         line("Deliveries", "nothing is waiting and nothing needs you")
