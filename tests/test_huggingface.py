@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from digest.core.document import reading_document
@@ -379,7 +379,6 @@ def test_html_that_the_parser_rejects_is_a_layout_error() -> None:
         READER.read(page("<![foo[ <p>"))
 
 
-@settings(deadline=None)
 @given(st.binary())
 def test_arbitrary_bytes_raise_nothing_but_a_layout_error(content: bytes) -> None:
     with contextlib.suppress(LayoutError):
@@ -399,7 +398,6 @@ PIECES = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(deadline=None)
 @given(st.lists(PIECES).map("".join))
 def test_pieces_of_real_pages_in_any_order_raise_nothing_but_a_layout_error(text: str) -> None:
     try:

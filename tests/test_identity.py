@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from digest.core.identity import (
@@ -113,14 +113,12 @@ def test_what_tells_titles_apart_is_not_lost(one: str, other: str) -> None:
     assert title_id(one) != title_id(other)
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_normalising_a_title_twice_changes_nothing(title: str) -> None:
     once = normalised_title(title)
     assert normalised_title(once) == once
 
 
-@settings(deadline=None)
 @given(st.text(st.sampled_from("aB1 $\\{}^_<>&;/'\"~.βΣςé\u0301İŉ²µ\n")))
 def test_normalising_what_looks_like_tex_and_markup_twice_changes_nothing(title: str) -> None:
     once = normalised_title(title)
@@ -128,13 +126,11 @@ def test_normalising_what_looks_like_tex_and_markup_twice_changes_nothing(title:
     assert title_id(f" {title}\n") == title_id(title)
 
 
-@settings(deadline=None)
 @given(st.text(st.characters(), max_size=50))
 def test_any_text_has_an_identifier(title: str) -> None:
     assert is_bare(title_id(title + "\ud800"))
 
 
-@settings(deadline=None)
 @given(NUMBERS | OLD, st.integers(1, 40))
 def test_every_spelling_of_an_arxiv_paper_is_the_same_paper(number: str, version: int) -> None:
     spellings = [
