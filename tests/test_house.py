@@ -67,7 +67,7 @@ def test_the_pinned_requirements_name_every_dependency_and_no_index() -> None:
         re.sub(r"[-_.]+", "-", line.split("==")[0]).lower() for line in text.splitlines() if "==" in line
     }
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    wanted = re.findall(r'^  "([A-Za-z0-9._-]+)[><=~]', project, re.MULTILINE)
+    wanted = re.findall(r'^  "([A-Za-z0-9._-]+)(?:\[\w+\])?[><=~]', project, re.MULTILINE)
     assert wanted
     missing = {re.sub(r"[-_.]+", "-", name).lower() for name in wanted} - pinned
     assert not missing

@@ -42,6 +42,8 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     url = f"sqlite:///{tmp_path}/digest.db"
     if request.param == "postgresql":
         url = os.environ.get("DIGEST_TEST_DSN", "")
+        if not url and os.environ.get("CI"):
+            pytest.fail("DIGEST_TEST_DSN must name a PostgreSQL database in CI")
         if not url:
             pytest.skip("DIGEST_TEST_DSN names no PostgreSQL database that tests may empty")
         engine = create_engine(url)
