@@ -65,7 +65,7 @@ def test_evidence_slices_to_something_that_reads_as_the_keyword(
 @given(st.text())
 def test_any_text_can_be_cut_and_every_place_lies_in_it(text: str) -> None:
     for edge in (result := cut(text)).edges:
-        start, end = result.span(edge.start, edge.end)
+        start, end = result.plain.span(edge.start, edge.end)
         assert 0 <= start < end <= len(text)
         assert edge.source < edge.target
 

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from digest.core.model import Paper, PaperId
+from digest.core.plain import undo_markup
 
 # https://info.arxiv.org/help/arxiv_identifier.html: year, month and, until 1412, four digits, then five.
 _ARXIV_NEW = r"\d{2}(?:0[1-9]|1[0-2])\.\d{4,5}"
@@ -28,19 +29,13 @@ _ARXIV_OLD = (
 _ARXIV = re.compile(rf"(?<!\d)(?<!\d\.){_ARXIV_NEW}(?!\d)|(?<![a-z-]){_ARXIV_OLD}(?!\d)", re.IGNORECASE)
 _ARXIV_DOI = "10.48550/arxiv."  # https://info.arxiv.org/help/doi.html
 _DOI = re.compile(r"10\.\d{4,9}/\S+")  # https://www.doi.org/doi-handbook/, 2.2
-_GREEK = {
-    unicodedata.name(letter).rsplit(" ", 1)[-1].lower().replace("lamda", "lambda"): letter
-    for letter in "αβγδεζηθικλμνξοπρστυφχψω"
-}
-_TEX_ACCENT = re.compile(r"\\['`^\"~=.](?=\s*\{?\\?[A-Za-z])|\\[cvuHkr](?=\{)")
-_TEX_COMMAND = re.compile(r"\\(?:var)?([a-zA-Z]+)\*?\s*(\{?)")
 # Only what publishers do put into titles: `<think>` is a word there and `a <b and c> d` is mathematics.
 _TAG = re.compile(
     r"</?(?:a|b|br|em|font|i|p|small|span|strong|sub|sup|tt|u|(?:jats|mml):[a-z-]+)"
     r"(?:\s+[\w:-]+\s*=\s*(?:\"[^\"]*\"|'[^']*'|[^\s\"'<>]+))*\s*/?>",
     re.IGNORECASE,
 )
-_NO_SPACE = re.compile(r"[{}$^_]")  # x^2, x_2 and x² are written alike
+_NO_SPACE = re.compile(r"[\^_]")  # x^2, x_2 and x² are written alike
 _NOT_WORD = re.compile(r"[\W_]+")
 
 
@@ -70,14 +65,8 @@ def normalised_title(title: str) -> str:
     `$β$-OPSD: Deriving …` and `\beta-OPSD: Deriving …` are one title.
     Accents go because one source prints `Schrödinger` where another has lost the dots.
     """
-    text = _TAG.sub("", html.unescape(title))
-    text = _TEX_COMMAND.sub(_undone, _TEX_ACCENT.sub("", text))
+    text = undo_markup(_TAG.sub("", html.unescape(title))).text
     return _NOT_WORD.sub(" ", _folded(_NO_SPACE.sub("", text))).strip()
-
-
-def _undone(command: re.Match[str]) -> str:
-    """What a TeX command stands for: a Greek letter, or nothing but its argument."""
-    return _GREEK.get(command[1].lower()) or ("" if command[2] else " ")
 
 
 def _folded(text: str) -> str:

@@ -16,7 +16,7 @@ from digest.core.text import Edge, Text
 
 
 class Hit(NamedTuple):
-    """A place where a label sequence stands: nodes, and offsets in the cleaned text."""
+    """A place where a label sequence stands: nodes, and offsets in the plain text."""
 
     source: int
     target: int
@@ -36,14 +36,12 @@ class PhraseIndex:
     def __init__(self, patterns: Iterable[Labels]) -> None:
         self._root = _Node()
         self._prefix_lengths: set[int] = set()
-        self._prefixes: set[str] = set()
         for pattern in patterns:
             node = self._root
             for label in pattern:
                 node = node.children.setdefault(label, _Node())
             node.pattern = pattern
             if pattern[-1].endswith("*"):
-                self._prefixes.add(pattern[-1])
                 self._prefix_lengths.add(len(pattern[-1]) - 1)
 
     def scan(self, text: Text) -> Mapping[Labels, tuple[Hit, ...]]:
@@ -71,8 +69,8 @@ class PhraseIndex:
         child = node.children.get(edge.label)
         if child is not None:
             yield child
-        if self._prefixes:
-            word = text.cleaned[edge.start : edge.end].casefold()
+        if self._prefix_lengths:
+            word = text.plain.text[edge.start : edge.end].casefold()
             for length in self._prefix_lengths:
                 child = node.children.get(word[:length] + "*") if len(word) >= length else None
                 if child is not None:

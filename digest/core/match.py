@@ -28,8 +28,7 @@ class Findings:
 
     def length(self, field: Field) -> int:
         """Words in a field."""
-        edges = self._texts[field].edges if field in self._texts else ()
-        return sum(edge.target == edge.source + 1 for edge in edges)
+        return self._texts[field].length
 
     def places(self, term: Term) -> tuple[tuple[Field, int, int], ...]:
         """Where a term stands: field, and offsets into the original text; none overlaps another."""
@@ -55,9 +54,9 @@ class Findings:
                     text = self._texts[name]
                     hits = _near(term, self._hits[name]) if term.slop else _phrase(term, self._hits[name])
                     for hit in _apart(hits):
-                        surface = " ".join(text.cleaned[hit.start : hit.end].split())
+                        surface = " ".join(text.plain.text[hit.start : hit.end].split())
                         if term.exact is None or surface == term.exact:
-                            yield name, *text.span(hit.start, hit.end)
+                            yield name, *text.plain.span(hit.start, hit.end)
 
 
 def _listed(

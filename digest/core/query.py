@@ -308,9 +308,9 @@ def _readings(text: Text, *, prefix: bool) -> tuple[tuple[Labels, ...], ...]:
         readings = [humps, (whole.label,)] if spelled_whole else [humps]
         if prefix and at + len(inside) == len(edges):
             readings = [
-                (*labels[:-1], text.cleaned[inside[-1].start :].casefold() + "*")
+                (*labels[:-1], text.plain.text[inside[-1].start :].casefold() + "*")
                 if labels is humps
-                else (text.cleaned[whole.start :].casefold() + "*",)
+                else (text.plain.text[whole.start :].casefold() + "*",)
                 for labels in readings
             ]
         words.append(tuple(dict.fromkeys(readings)))

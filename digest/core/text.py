@@ -14,14 +14,13 @@ node and the end of a sentence leaves out many, so that no phrase runs across th
 
 from __future__ import annotations
 
-import html
 import re
-import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
+from digest.core.plain import Plain, undo_markup
 from digest.core.plural import singular
 
 SENTENCE_GAP = 100
@@ -32,7 +31,7 @@ _LONGEST_RUN = 4
 
 
 class Edge(NamedTuple):
-    """A word of a text: its label, the nodes it joins, and its place in the cleaned text."""
+    """A word of a text: its label, the nodes it joins, and its place in the plain text."""
 
     label: str
     source: int
@@ -45,93 +44,9 @@ class Edge(NamedTuple):
 class Text:
     """A text cut into words."""
 
-    original: str
-    cleaned: str
+    plain: Plain
     edges: tuple[Edge, ...]  # in the order of their start; of several, the shortest first
-    _starts: Sequence[int] | None  # offset in `original` of each character of `cleaned`
-    _ends: Sequence[int] | None
-
-    def span(self, start: int, end: int) -> tuple[int, int]:
-        """Offsets in the original text of a stretch of the cleaned one."""
-        if self._starts is None or self._ends is None:
-            return start, end
-        return self._starts[start], self._ends[end - 1]
-
-
-# --- cleaning ---------------------------------------------------------------------------------
-
-_PLAIN = re.compile(r"[^\x80-\U0010ffff\\${}&~]*\Z")
-_GREEK = {
-    unicodedata.name(chr(code)).rsplit(" ", 1)[-1].lower().replace("lamda", "lambda"): chr(code)
-    for code in (*range(0x3B1, 0x3C2), *range(0x3C3, 0x3CA))
-}
-_SYMBOLS = _GREEK | {
-    "ss": "ß", "ae": "æ", "oe": "œ", "o": "ø", "l": "ł", "i": "i", "aa": "å",
-    "varepsilon": "ε", "vartheta": "θ", "varphi": "φ", "varrho": "ρ", "varsigma": "σ",
-}  # fmt: skip
-_ACCENTS = {
-    "`": "\u0300", "'": "\u0301", "^": "\u0302", "~": "\u0303", "=": "\u0304", "u": "\u0306", ".": "\u0307",
-    '"': "\u0308", "r": "\u030a", "H": "\u030b", "v": "\u030c", "c": "\u0327", "k": "\u0328", "d": "\u0323",
-}  # fmt: skip
-_INVISIBLE = "\u00ad\u200b\u200c\u200d\u2060\ufeff"
-_CLEAN = re.compile(
-    r"""
-    (?P<entity>&(?:\#\d{1,7}|\#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});)
-  | (?P<accent>\\(?:[`'^~=."]\s*\{?|[uHvcdkr]\s*\{\s*|[uHvcdkr]\s+)(?P<letter>\\?[A-Za-z])\}?)
-  | \\(?P<command>[A-Za-z]+)\*?
-  | \\(?P<escaped>[^A-Za-z])
-  | (?P<dropped>[${}])
-  | (?P<tie>~)
-  | (?P<cluster>[^\x00-\x7f][\u0300-\u036f]*|[A-Za-z][\u0300-\u036f]+)
-    """,
-    re.VERBOSE,
-)
-
-
-def _replacement(found: re.Match[str]) -> str:
-    """What stands in the cleaned text for a piece of markup or a character beyond ASCII."""
-    match found.lastgroup:
-        case "entity":
-            return unicodedata.normalize("NFKC", html.unescape(found[0]))
-        case "accent" | "letter":
-            mark = _ACCENTS[found["accent"][1]]
-            return unicodedata.normalize("NFKC", found["letter"].lstrip("\\") + mark)
-        case "command":
-            # A wrapper (`\emph{x}`) vanishes; a symbol without a character stands for a space.
-            wraps = found.string[found.end() : found.end() + 1] == "{"
-            return _SYMBOLS.get(found["command"], "" if wraps else " ")
-        case "escaped":
-            return found["escaped"]
-        case "dropped":
-            return ""
-        case "tie":
-            return " "
-        case _:
-            return "" if found[0] in _INVISIBLE else unicodedata.normalize("NFKC", found[0])
-
-
-def _clean(original: str) -> tuple[str, Sequence[int] | None, Sequence[int] | None]:
-    """The text without markup, and for each of its characters where it came from."""
-    if _PLAIN.match(original):
-        return original, None, None
-    pieces: list[str] = []
-    starts: list[int] = []
-    ends: list[int] = []
-    at = 0
-    for found in _CLEAN.finditer(original):
-        start, end = found.span()
-        pieces.append(original[at:start])
-        starts.extend(range(at, start))
-        ends.extend(range(at + 1, start + 1))
-        replacement = _replacement(found)
-        pieces.append(replacement)
-        starts.extend([start] * len(replacement))
-        ends.extend([end] * len(replacement))
-        at = end
-    pieces.append(original[at:])
-    starts.extend(range(at, len(original)))
-    ends.extend(range(at + 1, len(original) + 1))
-    return "".join(pieces), starts, ends
+    length: int  # in words, cut at every hump
 
 
 # --- cutting ----------------------------------------------------------------------------------
@@ -244,16 +159,18 @@ def _cut(compound: str) -> _Cut:
 
 def cut(original: str) -> Text:
     """Cut a text into words."""
-    cleaned, starts, ends = _clean(original)
+    plain = undo_markup(original)
+    text = plain.text
     edges: list[Edge] = []
-    node = at = 0
-    for found in _COMPOUND.finditer(cleaned):
+    node = at = count = 0
+    for found in _COMPOUND.finditer(text):
         start, end = found.span()
-        if at and cleaned[at:start] != " " and not _ADJACENT.match(cleaned, at, start):
-            node += SENTENCE_GAP if _SENTENCE_END.search(cleaned, at, start) else 1
+        if at and text[at:start] != " " and not _ADJACENT.match(text, at, start):
+            node += SENTENCE_GAP if _SENTENCE_END.search(text, at, start) else 1
         parts, length = _cut(found[0])
         for label, source, target, first, last in parts:
             edges.append(Edge(label, node + source, node + target, start + first, start + last))
         node += length
+        count += length
         at = end
-    return Text(original, cleaned, tuple(edges), starts, ends)
+    return Text(plain, tuple(edges), count)
