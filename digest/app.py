@@ -58,10 +58,10 @@ class App:
     @contextmanager
     def store(self, *, lock: bool = False, wait: float = 0.0) -> Iterator[Store]:
         """The open store; with `lock`, while no other run is active."""
-        from digest.store.lock import locked
+        from digest.store.lock import locked, make_folder
         from digest.store.store import Store
 
-        self.config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(self.config.data_dir)
         if lock:
             with locked(self.config.data_dir, wait=wait), closing(Store(self.config.database)) as store:
                 yield store

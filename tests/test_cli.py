@@ -889,3 +889,15 @@ def test_an_entry_point_that_does_not_load_names_the_plug_in(monkeypatch: pytest
     monkeypatch.setattr("digest.plugins.entry_points", lambda **_: (broken,))
     with pytest.raises(PluginError, match="broken: the plug-in cannot be loaded"):
         plugins.load("sources", "broken")
+
+
+def test_paths_that_cannot_be_made_or_looked_up_are_told_in_words(tmp_path: Path, run: Run) -> None:
+    config = configure(tmp_path)
+    (tmp_path / "data").write_text("")
+    for command in ("run", "status"):
+        assert run(command, "--config", config) == 1
+        assert f"{tmp_path / 'data'}: this folder cannot be written" in run.err
+    (tmp_path / "data").unlink()
+    config.write_text(config.read_text().replace("inbox/", "x" * 300))
+    assert run("run", "--config", config) == 1
+    assert "this path cannot be looked up" in run.err

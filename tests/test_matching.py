@@ -189,8 +189,10 @@ def test_what_is_missing_is_said_and_one_missing_condition_is_a_near_miss() -> N
     assert not far.is_near_miss
     excluded = outcome(Interest("i", keywords=("swin",), exclude=("gan",)), paper("Swin GAN"))
     assert excluded.missing == ("'gan' is excluded",)
+    assert not excluded.is_near_miss
     queried = outcome(Interest("i", query="swin AND gan"), paper("Swin"))
     assert queried.missing == ("the query swin AND gan",)
+    assert not queried.is_near_miss
     nothing = outcome(Interest("i", keywords=("swin",)), paper("GAN"))
     assert nothing.missing == ("any of 'swin'",)
     assert not nothing.is_near_miss

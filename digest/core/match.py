@@ -107,6 +107,9 @@ def _apart(hits: Iterable[Hit]) -> Iterator[Hit]:
             end = hit.end
 
 
+_REQUIRED = " is required"
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How an interest fares with a paper."""
@@ -118,8 +121,8 @@ class Outcome:
 
     @property
     def is_near_miss(self) -> bool:
-        """Whether a single condition beside the keywords kept the paper out."""
-        return not self.satisfied and bool(self.matches) and len(self.missing) == 1
+        """Whether the keywords are there and a single required one is not; an exclusion is hard."""
+        return len(self.missing) == 1 and self.missing[0].endswith(_REQUIRED) and bool(self.matches)
 
 
 class Matcher:
@@ -161,7 +164,7 @@ def evaluate(compiled: CompiledInterest, findings: Findings) -> Outcome:
     missing: list[str] = []
     if compiled.keywords and not anywhere(compiled.keywords):
         missing.append(f"any of {_quoted(compiled.keywords)}")
-    missing += [f"{term.written!r} is required" for term in compiled.require if not findings.places(term)]
+    missing += [f"{term.written!r}{_REQUIRED}" for term in compiled.require if not findings.places(term)]
     if compiled.authors and not anywhere(compiled.authors):
         missing.append(f"an author of {_quoted(compiled.authors)}")
     if compiled.categories and not anywhere(compiled.categories):

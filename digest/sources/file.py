@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path
 
 from digest.core.model import Listing, Period, Reading, Request
-from digest.errors import SourceError
+from digest.errors import FetchError, SourceError
 from digest.ports import Plan, Reader
 from digest.sources import read_page
 
@@ -45,7 +45,14 @@ class FileSource:
         layouts: list[str] = []
         notes: list[str] = []
         errors: list[SourceError] = []
-        files = sorted({file for path in self._paths for file in _files(self._folder, path)})
+        try:
+            files = sorted({file for path in self._paths for file in _files(self._folder, path)})
+        except OSError as error:
+            raise FetchError(
+                f"this path cannot be looked up: {error.strerror}",
+                place=str(error.filename),
+                remedy="Check it in the configuration",
+            ) from error
         for file in files:
             try:
                 page = yield Request(file.as_uri())

@@ -20,19 +20,31 @@ def locked(folder: Path, *, wait: float) -> Iterator[None]:
 
     Raises BusyError when another run still holds it after `wait` seconds.
     """
+    make_folder(folder)
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = FileLock(folder / "digest.lock")
         lock.acquire(timeout=wait, poll_interval=0.1)
     except Timeout:
         raise BusyError("another run is active", place=str(folder), remedy="It will do the work.") from None
     except OSError as error:
-        raise StoreError(
-            f"this folder cannot be written: {error.strerror}",
-            place=str(folder),
-            remedy="Name another data_dir, or change its permissions.",
-        ) from error
+        raise _unwritable(folder, error) from error
     try:
         yield
     finally:
         lock.release()
+
+
+def make_folder(folder: Path) -> None:
+    """Make the data directory, for its owner alone. Raises StoreError."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+
+
+def _unwritable(folder: Path, error: OSError) -> StoreError:
+    return StoreError(
+        f"this folder cannot be written: {error.strerror}",
+        place=str(folder),
+        remedy="Name another data_dir, or change its permissions.",
+    )
