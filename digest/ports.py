@@ -30,7 +30,7 @@ from digest.core.model import (
 
 
 class Fetcher(Protocol):
-    """Gets bytes; called by `pipeline.collect`, one request at a time."""
+    """Gets bytes; called by `pipeline.collect`, from several threads at once."""
 
     def fetch(self, request: Request, *, now: datetime) -> Page | None:
         """Fetch a page, or give None when the copy that the validators name is still good.
@@ -39,8 +39,19 @@ class Fetcher(Protocol):
         """
 
 
+Secret = Callable[[], str]
+"""Gives a secret when it is needed; raises CredentialError.
+
+A parameter of a source that is annotated so is configured as `{ keyring = … }`, `{ env = … }`,
+`{ file = … }` or `{ command = … }`.
+"""
+
+
 class Reader(Protocol):
     """Reads one place's pages, live or saved; never does I/O."""
+
+    name: str
+    generic: bool  # reads what many places have in common, so readers of one place are asked first
 
     def recognises(self, page: Page) -> bool:
         """Whether the page looks like one of this place's, cheaply and without raising."""

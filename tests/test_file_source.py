@@ -21,6 +21,9 @@ NOW = datetime(2026, 11, 20, 7, tzinfo=UTC)
 class Lines:
     """Reads pages of a title a line, after a first line that names the layout."""
 
+    name = "lines"
+    generic = False
+
     def __init__(self, layout: str) -> None:
         self.layout = layout
 

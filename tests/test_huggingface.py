@@ -516,7 +516,6 @@ def test_pages_are_asked_for_until_one_is_empty_and_positions_go_on() -> None:
     reading, asked = collected(HuggingFace("hf"), ONE_DAY, answers)
     assert asked[-3:] == [api(day, 0), api(day, 1), api(day, 2)]
     assert shown(reading) == [("2611.90001", day, 0), ("2611.90002", day, 1), ("2611.90003", day, 2)]
-    assert {item.source for item in reading.listings} == {"hf"}
     assert (reading.layout, reading.complete, reading.notes) == ("api", True, ())
 
 

@@ -169,7 +169,9 @@ def test_the_aliases_of_a_paper_are_every_name_it_may_be_met_under() -> None:
 
 
 def test_papers_of_one_title_are_one_only_while_one_has_no_better_name() -> None:
-    known, met, bare = PaperId("arxiv:2503.01234"), PaperId("arxiv:2503.04321"), title_id("Editorial")
+    known = Paper(PaperId("arxiv:2503.01234"), "Editorial")
+    met = Paper(PaperId("arxiv:2503.04321"), "Editorial")
+    bare = Paper(title_id("Editorial"), "Editorial")
     assert not may_merge(known, met, by_title=True)
     assert may_merge(known, met, by_title=False)
     assert may_merge(known, bare, by_title=True)

@@ -1,6 +1,7 @@
 """Which papers are the same paper.
 
-Order of trust: arXiv id (without version), DOI, PubMed id, OpenReview forum, normalised title.
+Order of trust: arXiv id (without version), DOI, PubMed id, OpenReview forum, the number of an index
+(Semantic Scholar, OpenAlex), address, normalised title.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import fields
+from datetime import date
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from digest.core.model import Paper, PaperId
-from digest.core.plain import undo_markup
+from digest.core.names import same_person
+from digest.core.plain import undo_markup, untagged
 
 # https://info.arxiv.org/help/arxiv_identifier.html: year, month and, until 1412, four digits, then five.
 _ARXIV_NEW = r"\d{2}(?:0[1-9]|1[0-2])\.\d{4,5}"
@@ -28,13 +31,16 @@ _ARXIV_OLD = (
 )
 _ARXIV = re.compile(rf"(?<!\d)(?<!\d\.){_ARXIV_NEW}(?!\d)|(?<![a-z-]){_ARXIV_OLD}(?!\d)", re.IGNORECASE)
 _ARXIV_DOI = "10.48550/arxiv."  # https://info.arxiv.org/help/doi.html
-_DOI = re.compile(r"10\.\d{4,9}/\S+")  # https://www.doi.org/doi-handbook/, 2.2
-# Only what publishers do put into titles: `<think>` is a word there and `a <b and c> d` is mathematics.
-_TAG = re.compile(
-    r"</?(?:a|b|br|em|font|i|p|small|span|strong|sub|sup|tt|u|(?:jats|mml):[a-z-]+)"
-    r"(?:\s+[\w:-]+\s*=\s*(?:\"[^\"]*\"|'[^']*'|[^\s\"'<>]+))*\s*/?>",
-    re.IGNORECASE,
+_DOI = re.compile(r"10\.\d{4,9}/[^\s\"'<>]+")  # https://www.doi.org/doi-handbook/, 2.2
+# bioRxiv and medRxiv: since December 2025 the same numbers are registered below a second prefix.
+_PREPRINT = re.compile(
+    r"10\.(?:1101|64898)/((?:\d{4}\.\d\d\.\d\d\.)?\d{6,8})(?:v\d+)?(?![\d.])", re.IGNORECASE
 )
+_PREPRINT_PREFIXES = ("10.1101", "10.64898")
+_TRACKING = re.compile(
+    r"(?:utm_\w+|af|dgcid|rss|rss_\w+|ref|source|cmpid|fbclid|gclid|mc_[ce]id)=[^&]*&?", re.IGNORECASE
+)
+_SCHEMES = ("arxiv", "doi", "pmid", "openreview", "corpus", "openalex", "", "url", "title")  # "": a plug-in's
 _NO_SPACE = re.compile(r"[\^_]")  # x^2, x_2 and x² are written alike
 _NOT_WORD = re.compile(r"[\W_]+")
 
@@ -53,7 +59,9 @@ def doi(text: str) -> str | None:
     found = _DOI.search(unquote(text))
     if not found:
         return None
-    name = found[0].rstrip(".,;")
+    if preprint := _PREPRINT.match(found[0]):
+        return f"{found[0].partition('/')[0]}/{preprint[1]}"
+    name = found[0].partition("?")[0].partition("#")[0].rstrip(".,;")
     while name.endswith(")") and name.count(")") > name.count("("):  # some end in a pair of their own
         name = name[:-1].rstrip(".,;")
     return name.lower()
@@ -65,7 +73,7 @@ def normalised_title(title: str) -> str:
     `$β$-OPSD: Deriving …` and `\beta-OPSD: Deriving …` are one title.
     Accents go because one source prints `Schrödinger` where another has lost the dots.
     """
-    text = undo_markup(_TAG.sub("", html.unescape(title))).text
+    text = undo_markup(untagged(html.unescape(title))).text
     return _NOT_WORD.sub(" ", _folded(_NO_SPACE.sub("", text))).strip()
 
 
@@ -86,32 +94,75 @@ def title_id(title: str) -> PaperId:
     return PaperId(f"title:{digest[:24]}")
 
 
-def paper_id(*, title: str, arxiv: str | None = None, doi: str | None = None) -> PaperId:
-    """The most trusted identifier that is known of a paper.
+def identifiers(
+    *,
+    title: str,
+    arxiv: object = None,
+    doi: object = None,
+    pmid: object = None,
+    openreview: object = None,
+    corpus: object = None,
+    openalex: object = None,
+    url: object = None,
+) -> tuple[PaperId, ...]:
+    """Every identifier that is known of a paper, the most trusted first; the title's if there is none.
 
-    `arxiv` and `doi` may come in any spelling; what is no identifier counts as absent.
+    They may come in any spelling, and what is no identifier counts as absent.
+    `corpus` is Semantic Scholar's CorpusId, `url` an address that is the paper's own.
     """
-    name = _doi(doi or "")
+    name = _doi(str(doi or ""))
+    number = arxiv_id(str(arxiv or ""))
     if name and name.startswith(_ARXIV_DOI):
-        arxiv = arxiv or name.removeprefix(_ARXIV_DOI)
-    if number := arxiv_id(arxiv or ""):
-        return PaperId(f"arxiv:{number}")
-    return PaperId(f"doi:{name}") if name else title_id(title)
+        number = number or arxiv_id(name.removeprefix(_ARXIV_DOI))
+        name = None
+    found = [
+        f"arxiv:{number}" if number else None,
+        f"doi:{name}" if name else None,
+        _numbered("pmid", r"\d{1,9}", pmid),
+        _numbered("openreview", r"[\w-]{6,}", openreview),
+        _numbered("corpus", r"\d{1,12}", corpus),
+        _numbered("openalex", r"W\d{1,12}", openalex),
+        f"url:{plain_address(url)}" if isinstance(url, str) and url else None,
+    ]
+    return tuple(PaperId(item) for item in found if item) or (title_id(title),)
 
 
-_doi = doi  # `paper_id` has an argument of that name
+def _numbered(scheme: str, pattern: str, value: object) -> str | None:
+    """The identifier at the end of what may be an address of it."""
+    last = "" if value is None else str(value).strip().rpartition("/")[2]
+    return f"{scheme}:{last}" if re.fullmatch(pattern, last, re.ASCII) else None
+
+
+def plain_address(url: str) -> str:
+    """An address as a key: without scheme, `www.`, fragment and what only counts readers."""
+    parts = urlsplit(url.strip())
+    query = _TRACKING.sub("", parts.query).rstrip("&")
+    host = (parts.hostname or "").removeprefix("www.")
+    return f"{host}{parts.path.rstrip('/')}" + (f"?{query}" if query else "")
+
+
+def paper_id(*, title: str, arxiv: str | None = None, doi: str | None = None) -> PaperId:
+    """The most trusted of a paper's identifiers."""
+    return identifiers(title=title, arxiv=arxiv, doi=doi)[0]
+
+
+_doi = doi  # `identifiers` has an argument of that name
 
 
 def aliases(paper: Paper) -> tuple[PaperId, ...]:
-    """Every identifier under which the same paper may be met, its own first."""
-    found = [paper.id]
-    if paper.id.startswith("arxiv:"):
-        found.append(PaperId(f"doi:10.48550/arxiv.{paper.id.removeprefix('arxiv:')}"))
+    """Every identifier under which the same paper may be met, its own first, its title's last."""
+    names = [paper.id, *paper.identifiers]
     if paper.doi:
-        found.append(paper_id(title=paper.title, doi=paper.doi))
-        found.append(PaperId(f"doi:{paper.doi.lower()}"))
-    found.append(title_id(paper.title))
-    return tuple(dict.fromkeys(found))
+        names.append(paper_id(title=paper.title, doi=paper.doi))
+    found: list[str] = []
+    for name in names:
+        found.append(name)
+        scheme, _, value = name.partition(":")
+        if scheme == "arxiv":
+            found.append(f"doi:{_ARXIV_DOI}{value}")
+        elif scheme == "doi" and _PREPRINT.fullmatch(value):
+            found += (f"doi:{prefix}/{value.partition('/')[2]}" for prefix in _PREPRINT_PREFIXES)
+    return tuple(map(PaperId, dict.fromkeys((*found, title_id(paper.title)))))
 
 
 def is_bare(identifier: PaperId) -> bool:
@@ -119,13 +170,27 @@ def is_bare(identifier: PaperId) -> bool:
     return identifier.startswith("title:")
 
 
-def may_merge(known: PaperId, met: PaperId, *, by_title: bool) -> bool:
+def may_merge(known: Paper, met: Paper, *, by_title: bool) -> bool:
     """Whether two records that share an alias are one paper.
 
-    A shared title is enough only while one of the two has no better identifier:
-    two papers with different arXiv numbers may both be called "Editorial".
+    Those that share an identifier are.
+    Those that share a title alone are not if one scheme gave each of them a number of its own: two
+    papers of arXiv may both be called "Editorial".
+    Otherwise they are, if nothing contradicts it: a preprint and the article, a submission under
+    review and the preprint, or a line of a page that prints titles alone.
     """
-    return not by_title or known == met or is_bare(known) or is_bare(met)
+    if not by_title or known.id == met.id:
+        return True
+    schemes = [{name.partition(":")[0] for name in (paper.id, *paper.identifiers)} for paper in (known, met)]
+    if schemes[0] & schemes[1] - {"title"}:
+        return False
+    if known.authors and met.authors:
+        return any(same_person(one, other) for one in known.authors for other in met.authors)
+    # Without names to compare, only a title that would hardly be given twice will do.
+    return is_bare(known.id) or is_bare(met.id) or len(normalised_title(met.title).split()) >= _TELLING
+
+
+_TELLING = 5  # words
 
 
 def first(values: Iterable[str | None]) -> str | None:
@@ -136,29 +201,49 @@ def first(values: Iterable[str | None]) -> str | None:
 def merge(known: Paper, met: Paper) -> Paper:
     """One record from what was known of a paper and what was met now.
 
-    The newer words win, so that a new version updates; the richer of two lists wins, and nothing
-    that was known is lost. An abstract cut short ("…") never replaces a whole one.
+    The words of the later version win, which is the one met now if none is dated; the richer of two
+    lists wins, and nothing that was known is lost. An abstract cut short never replaces a whole one.
     """
+    newer, older = (met, known) if (met.updated or _EVER) >= (known.updated or _EVER) else (known, met)
     values: dict[str, Any] = {}
     for name in (field.name for field in fields(Paper)):
-        old, new = getattr(known, name), getattr(met, name)
+        old, new = getattr(older, name), getattr(newer, name)
         values[name] = old if new is None or (isinstance(new, str | tuple) and not new) else new
-    better_known = is_bare(met.id) and not is_bare(known.id)
-    values["id"] = known.id if better_known else met.id
+    names = _by_trust((known.id, met.id, *known.identifiers, *met.identifiers))
+    values["id"], values["identifiers"] = names[0], names[1:]
     if normalised_title(known.title) == normalised_title(met.title):
         values["title"] = known.title  # `$β$-OPSD` and `β-OPSD` do not take turns
-    if known.abstract and _is_cut_short(met.abstract, known.abstract):
-        values["abstract"] = known.abstract
+    if older.abstract and _is_cut_short(newer.abstract, older.abstract):
+        values["abstract"] = older.abstract
     for name in ("authors", "categories", "keywords"):
         values[name] = max(getattr(met, name), getattr(known, name), key=len)
+    if known.categories and met.categories and known.categories[0] != met.categories[0]:
+        values["categories"] = tuple(dict.fromkeys((*known.categories, *met.categories)))
+    counts = [count for count in (known.author_count, met.author_count) if count is not None]
+    values["author_count"] = max(counts, default=None)
     dates = [day for day in (known.published, met.published) if day is not None]
     values["published"] = min(dates, default=None)
     return Paper(**values)
 
 
+_EVER = date.min
+
+
+def _by_trust(names: Iterable[PaperId]) -> tuple[PaperId, ...]:
+    """Identifiers, each once, the most trusted first; a title's only where there is no other."""
+    known = [name for name in dict.fromkeys(names) if not is_bare(name)] or list(dict.fromkeys(names))
+    return tuple(sorted(known, key=_trust))
+
+
+def _trust(name: PaperId) -> int:
+    scheme = name.partition(":")[0]
+    return _SCHEMES.index(scheme if scheme in _SCHEMES else "")
+
+
 def _is_cut_short(abstract: str, whole: str) -> bool:
+    """Whether an abstract is the beginning of another, or a teaser in its stead."""
     stem = abstract.rstrip(". …").rstrip()
-    return len(stem) < len(whole) and whole.startswith(stem)
+    return len(stem) < len(whole) and (whole.startswith(stem) or 3 * len(stem) < len(whole))
 
 
 def same_words(one: Paper, other: Paper) -> bool:

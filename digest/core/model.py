@@ -23,16 +23,31 @@ Channel = Literal["email", "feeds", "archive"]
 
 
 @dataclass(frozen=True, slots=True)
+class Pace:
+    """How often a site wants to be asked, over all of its hosts and by all sources together."""
+
+    site: str  # such as arxiv.org, which has several hosts
+    interval: float  # seconds from one request to the next
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """A page to fetch.
 
     `etag` and `last_modified` are the validators of the copy read last (RFC 9110, 8.8), empty
     for a page not seen yet.
+    `headers` and `secrets` may hold a key: they go to the site that was asked and to no other, and
+    are neither shown nor stored.
     """
 
     url: str
     etag: str | None = None
     last_modified: str | None = None
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    secrets: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # these join the query of the URL
+    pace: Pace | None = None  # None: one request after another
+    from_page: bool = False  # a page named it, so it must not lead into a private network
+    allow_private: bool = False  # it may, and redirects may
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +84,7 @@ class Paper:
     doi: str | None = None  # lower case, without a resolver's address
     keywords: tuple[str, ...] = ()
     ai_summary: str | None = None
+    identifiers: tuple[PaperId, ...] = ()  # others that it is known by
 
     def text(self, field: Field) -> str:
         """The text of a field, which is what the offsets of a `Match` count in."""

@@ -102,3 +102,23 @@ def undo_markup(original: str) -> Plain:
     starts.extend(range(at, len(original)))
     ends.extend(range(at + 1, len(original) + 1))
     return Plain("".join(pieces), starts, ends)
+
+
+# Named one by one, because `<think>` is a word in a title and `a <b and c> d` is mathematics.
+_ATTRIBUTES = r"(?:\s+[\w:-]+\s*=\s*(?:\"[^\"]*\"|'[^']*'|[^\s\"'<>]+))*\s*/?>"
+_INLINE = re.compile(
+    rf"</?(?:a|abbr|b|big|cite|code|em|font|i|inf|italic|kbd|mark|q|s|scp|small|span|strong|sub|sup|tt|u|var|wbr"
+    rf"|(?:jats|mml):(?!p\b|sec\b|title\b|list)[a-z-]+|m(?:ath|row|i|o|n|sup|sub|text|space|frac|sqrt)){_ATTRIBUTES}",
+    re.IGNORECASE,
+)
+_BLOCK = re.compile(
+    rf"</?(?:article|aside|blockquote|br|dd|div|dl|dt|figure|figcaption|footer|h[1-6]|header|hr|img|li|main|ol|p|pre"
+    rf"|section|svg|table|tbody|td|th|thead|tr|ul|jats:(?:p|sec|title|list|list-item)){_ATTRIBUTES}|<!--.*?-->"
+    r"|<(script|style)\b.*?</\1\s*>",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def untagged(text: str) -> str:
+    """The text without the tags of HTML, JATS and MathML that publishers put into it."""
+    return _INLINE.sub("", _BLOCK.sub(" ", text)) if "<" in text else text

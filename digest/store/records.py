@@ -44,7 +44,7 @@ def optional_instant(stored: int | None) -> datetime | None:
     return None if stored is None else instant(stored)
 
 
-_PAPER_LISTS = ("authors", "categories", "keywords")
+_PAPER_LISTS = ("authors", "categories", "keywords", "identifiers")
 _PAPER_DAYS = ("published", "updated")
 
 
@@ -61,9 +61,12 @@ def paper_row(paper: Paper) -> dict[str, Any]:
 
 def paper(row: Row) -> Paper:
     """The paper in a row."""
-    values = {field.name: row[field.name] for field in fields(Paper) if field.name != "id"}
+    # A snapshot of before migration 0002 has no identifiers.
+    values: dict[str, Any] = {
+        field.name: row.get(field.name) for field in fields(Paper) if field.name != "id"
+    }
     for name in _PAPER_LISTS:
-        values[name] = tuple(values[name])
+        values[name] = tuple(values[name] or ())
     for name in _PAPER_DAYS:
         values[name] = None if values[name] is None else date.fromisoformat(values[name])
     return Paper(id=PaperId(row["paper_id"]), **values)

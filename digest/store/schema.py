@@ -23,7 +23,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration in `migrations/versions`."""
 
 metadata = MetaData()
@@ -52,6 +52,7 @@ papers = Table(
     Column("doi", Text),
     Column("keywords", JSON, nullable=False),
     Column("ai_summary", Text),
+    Column("identifiers", JSON, nullable=False, server_default="[]"),  # others than paper_id
 )
 
 # Every identifier under which a paper may be met: HF id = arXiv id = 10.48550/arXiv.X = its title.

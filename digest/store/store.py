@@ -10,6 +10,7 @@ import importlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -165,7 +166,7 @@ class Store:
         )
         with self._reading() as connection:
             row = connection.execute(query).first()
-        return request if row is None else Request(request.url, row.etag, row.last_modified)
+        return request if row is None else replace(request, etag=row.etag, last_modified=row.last_modified)
 
     def add(self, found: Sequence[Listing], read: Iterable[Page], report: SourceReport) -> SourceReport:
         """Keep what a source showed, the validators of its pages, and how it went, all or nothing.
@@ -229,7 +230,7 @@ class Store:
         for row in rows:
             found = records.paper(row)
             by_title = identity.is_bare(PaperId(row["alias"]))
-            if identity.may_merge(found.id, paper.id, by_title=by_title):
+            if identity.may_merge(found, paper, by_title=by_title):
                 known[row["id"]] = found
         if not known:
             key = connection.execute(

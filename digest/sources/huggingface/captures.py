@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from datetime import date
 from itertools import pairwise, takewhile
 
-from digest.sources.huggingface import records
+from digest.core.wire import day as day_of
+from digest.core.wire import squeezed
 from digest.sources.huggingface.cards import (
     Card,
     PrintedDate,
@@ -20,7 +21,7 @@ from digest.sources.huggingface.cards import (
     date_and_comments,
     printed_date,
 )
-from digest.sources.huggingface.links import paper_number, paper_voted_on, squeezed
+from digest.sources.huggingface.links import paper_number, paper_voted_on
 
 _EDITION_LINK = re.compile(r"/papers/date/(\d{4}-\d{2}-\d{2})\b")
 _LINK = re.compile(r"(?P<heading>#{1,6} )?\[(?P<text>.+)\]\((?P<href>[^()\s]+)\)", re.DOTALL)
@@ -148,5 +149,5 @@ def _first_date(header: Sequence[str]) -> PrintedDate | None:
 
 def _linked_edition(header: Sequence[str]) -> date | None:
     """The newest edition that the page links to, which is the one before its own."""
-    days = (records.day(day) for part in header for day in _EDITION_LINK.findall(part))
+    days = (day_of(found) for part in header for found in _EDITION_LINK.findall(part))
     return max((day for day in days if day), default=None)

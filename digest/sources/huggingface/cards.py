@@ -15,7 +15,8 @@ from typing import TypeVar
 
 from digest.core.identity import paper_id
 from digest.core.model import Listing, Paper, Reading
-from digest.sources.huggingface.links import paper_url, pdf_url, squeezed
+from digest.core.wire import squeezed
+from digest.sources.huggingface.links import paper_url, pdf_url
 
 _T = TypeVar("_T")
 

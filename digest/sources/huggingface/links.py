@@ -1,9 +1,8 @@
-"""What all layouts share: clean text, and addresses on huggingface.co."""
+"""Addresses on huggingface.co."""
 
 from __future__ import annotations
 
 import re
-from urllib.parse import urlsplit
 
 from digest.core.identity import arxiv_id
 
@@ -11,16 +10,7 @@ SITE = "https://huggingface.co"
 _PAPER = re.compile(
     r"(?:https?://(?:www\.)?huggingface\.co)?/papers/(\d{4}\.\d{4,5})(?:v\d+)?/?(?:[?#].*)?", re.DOTALL
 )
-_FORBIDDEN = re.compile(r"[\x00-\x08\x0e-\x1b\x7f\ud800-\udfff\ufffe\uffff]")  # not allowed in XML 1.0, 2.2
 _VOTE = re.compile(r"(?:https?://(?:www\.)?huggingface\.co)?/login\?next=%2Fpapers%2F(\d{4}\.\d{4,5})")
-
-
-def squeezed(text: str) -> str:
-    """The text on one line, without characters that no feed may hold.
-
-    Titles and abstracts kept arXiv's hard line breaks until November 2025.
-    """
-    return " ".join(_FORBIDDEN.sub("", text).split())
 
 
 def paper_number(href: str) -> str | None:
@@ -43,13 +33,3 @@ def paper_url(number: str | None) -> str | None:
 def pdf_url(number: str | None) -> str | None:
     """The PDF of a paper, at arXiv."""
     return number and f"https://arxiv.org/pdf/{number}"
-
-
-def web_address(text: str | None) -> str | None:
-    """An http(s) address without the white space that people type into and around it, else None."""
-    address = "".join((text or "").split())
-    try:
-        parts = urlsplit(address)
-    except ValueError:
-        return None
-    return address if parts.scheme in {"http", "https"} and parts.hostname else None

@@ -9,7 +9,8 @@ from typing import Any
 
 from bs4 import BeautifulSoup, NavigableString, Tag
 
-from digest.sources.huggingface import records
+from digest.core import wire
+from digest.core.wire import squeezed, web_address
 from digest.sources.huggingface.cards import (
     Card,
     Sheet,
@@ -19,7 +20,7 @@ from digest.sources.huggingface.cards import (
     first,
     printed_date,
 )
-from digest.sources.huggingface.links import paper_number, squeezed, web_address
+from digest.sources.huggingface.links import paper_number
 
 _EDITION = re.compile(r"/papers(?:/date/|\?date=)(\d{4}-\d{2}-\d{2})")
 _SELECTION = re.compile(r"[?&]q=|/papers/(?:trending|week|month)\b")
@@ -47,7 +48,7 @@ def props(page: BeautifulSoup) -> dict[str, Any] | None:
 def edition(page: BeautifulSoup) -> date | None:
     """The day whose edition the page's own address says it is."""
     found = _EDITION.search(_address(page))
-    return records.day(found[1]) if found else None
+    return wire.day(found[1]) if found else None
 
 
 def sheet(page: BeautifulSoup) -> Sheet:
@@ -59,7 +60,7 @@ def sheet(page: BeautifulSoup) -> Sheet:
         if number and title and number not in found:
             found[number] = _card(link.find_parent("article") or link, title, number)
     times = [time for time in page.select("time[datetime]") if not time.find_parent("article")]
-    days = [day for time in times if (day := records.day(_attribute(time, "datetime")))]
+    days = [day for time in times if (day := wire.day(_attribute(time, "datetime")))]
     day = edition(page) or next(iter(days), None)
     printed = ((tag, printed_date(_own_text(tag))) for tag in page.select("div, span"))
     return Sheet(

@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 
 from bs4 import BeautifulSoup, XMLParsedAsHTMLWarning
 
+from digest.core import wire
 from digest.core.model import Page, Reading
 from digest.errors import LayoutError
-from digest.sources import readable
 from digest.sources.huggingface import captures, markup, records, text
 from digest.sources.huggingface.cards import reading
 
@@ -35,6 +35,7 @@ class HuggingFaceReader:
     """Reads Daily Papers as JSON, HTML, Markdown, a notebook's export, or a text copy."""
 
     name = "huggingface"
+    generic = False
 
     def recognises(self, page: Page) -> bool:
         """Whether the page is from Hugging Face, or looks like a saved one."""
@@ -94,7 +95,7 @@ class HuggingFaceReader:
         self, page: Page, props: dict[str, Any], edition: date | None, captured_on: date | None
     ) -> Reading:
         """The papers a page was rendered from; the page of a search, a week or a month is no edition."""
-        shown = edition or records.day(props.get("dateString")) or records.day(props.get("date"))
+        shown = edition or wire.day(props.get("dateString")) or wire.day(props.get("date"))
         daily = not props.get("query") and not props.get("isTrending") and props.get("periodType") in _DAILY
         return self._records(
             page, "data-props", props["dailyPapers"], captured_on or shown, edition=shown if daily else None
@@ -161,4 +162,4 @@ def _why_no_cards(content: str) -> str:
 
 
 def _fail(page: Page, message: str, remedy: str, cause: Exception | None = None) -> NoReturn:
-    raise LayoutError(message, place=readable(page.url), remedy=remedy) from cause
+    raise LayoutError(message, place=wire.readable(page.url), remedy=remedy) from cause

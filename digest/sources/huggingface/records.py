@@ -7,12 +7,13 @@ on Daily Papers to a wall time of the US East coast that is labelled UTC.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any
 
+from digest.core import wire
 from digest.core.identity import arxiv_id, paper_id
 from digest.core.model import Listing, Paper
-from digest.sources.huggingface.links import paper_url, pdf_url, squeezed, web_address
+from digest.sources.huggingface.links import paper_url, pdf_url
 
 _MARKS = {"publishedAt", "summary", "upvotes"}  # of which any paper has one
 
@@ -22,22 +23,13 @@ def is_record(value: object) -> bool:
     return isinstance(value, dict) and _title(value) is not None and not _MARKS.isdisjoint(_inner(value))
 
 
-def listings(entries: Sequence[object], *, source: str, edition: date | None = None) -> tuple[Listing, ...]:
+def listings(rows: Sequence[object], *, source: str, edition: date | None = None) -> tuple[Listing, ...]:
     """The entries that are papers; `edition` is the day of those that do not say their own."""
     return tuple(
         _listing(entry, source=source, edition=edition, position=position)
-        for position, entry in enumerate(entries)
+        for position, entry in enumerate(rows)
         if isinstance(entry, dict) and is_record(entry)
     )
-
-
-def day(value: object) -> date | None:
-    """The UTC date of an instant, or a date itself."""
-    try:
-        instant = datetime.fromisoformat(value) if isinstance(value, str) else None
-        return instant and (instant.astimezone(UTC) if instant.tzinfo else instant).date()
-    except (ValueError, OverflowError):
-        return None
 
 
 def _listing(entry: dict[str, Any], *, source: str, edition: date | None, position: int) -> Listing:
@@ -45,37 +37,37 @@ def _listing(entry: dict[str, Any], *, source: str, edition: date | None, positi
     return Listing(
         paper=_paper(entry, paper),
         source=source,
-        listed_on=day(paper.get("submittedOnDailyAt")) or edition,
+        listed_on=wire.day(paper.get("submittedOnDailyAt")) or edition,
         position=position,
-        upvotes=_number(paper.get("upvotes")),
-        comments=_number(entry.get("numComments")),
+        upvotes=wire.number(paper.get("upvotes")),
+        comments=wire.number(entry.get("numComments")),
     )
 
 
 def _paper(entry: dict[str, Any], paper: dict[str, Any]) -> Paper:
     title = _title(entry) or ""
-    number = arxiv_id(_text(paper.get("id")) or "")
+    number = arxiv_id(wire.text(paper.get("id")) or "")
     authors = tuple(
         name
-        for author in _list(paper.get("authors"))
-        if isinstance(author, dict) and not author.get("hidden") and (name := _text(author.get("name")))
+        for author in wire.entries(paper.get("authors"))
+        if isinstance(author, dict) and not author.get("hidden") and (name := wire.text(author.get("name")))
     )
     return Paper(
         id=paper_id(title=title, arxiv=number),
         title=title,
-        abstract=_text(paper.get("summary")) or _text(entry.get("summary")) or "",
+        abstract=wire.text(paper.get("summary")) or wire.text(entry.get("summary")) or "",
         authors=authors,
         author_count=len(authors) or None,
         organization=_organization(entry.get("organization")) or _organization(paper.get("organization")),
         url=paper_url(number),
         pdf_url=pdf_url(number),
-        code_url=web_address(_text(paper.get("githubRepo"))),
-        code_stars=_number(paper.get("githubStars")),
-        project_url=web_address(_text(paper.get("projectPage"))),
-        thumbnail_url=web_address(_text(entry.get("thumbnail"))),
-        published=day(paper.get("publishedAt")),
-        keywords=tuple(word for item in _list(paper.get("ai_keywords")) if (word := _text(item))),
-        ai_summary=_text(paper.get("ai_summary")),
+        code_url=wire.web_address(paper.get("githubRepo")),
+        code_stars=wire.number(paper.get("githubStars")),
+        project_url=wire.web_address(paper.get("projectPage")),
+        thumbnail_url=wire.web_address(entry.get("thumbnail")),
+        published=wire.day(paper.get("publishedAt")),
+        keywords=tuple(word for item in wire.entries(paper.get("ai_keywords")) if (word := wire.text(item))),
+        ai_summary=wire.text(paper.get("ai_summary")),
     )
 
 
@@ -86,20 +78,12 @@ def _inner(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def _title(entry: dict[str, Any]) -> str | None:
-    return _text(_inner(entry).get("title")) or _text(entry.get("title"))
+    return wire.text(_inner(entry).get("title")) or wire.text(entry.get("title"))
 
 
 def _organization(value: object) -> str | None:
-    return (_text(value.get("fullname")) or _text(value.get("name"))) if isinstance(value, dict) else None
-
-
-def _text(value: object) -> str | None:
-    return squeezed(value) or None if isinstance(value, str) else None
-
-
-def _number(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
-
-
-def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []
+    return (
+        (wire.text(value.get("fullname")) or wire.text(value.get("name")))
+        if isinstance(value, dict)
+        else None
+    )

@@ -7,13 +7,14 @@ Editions go on filling and gathering votes, so the last ones are read again each
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import UTC, date, timedelta
 from urllib.parse import quote, urlsplit
 
-from digest.core.model import Listing, Page, Period, Reading, Request
+from digest.core.model import Page, Period, Request
 from digest.errors import LayoutError, SourceError
 from digest.ports import Plan
+from digest.sources import Harvest
 from digest.sources.huggingface.cards import FIRST_EDITION
 from digest.sources.huggingface.links import SITE
 from digest.sources.huggingface.reader import HuggingFaceReader
@@ -37,44 +38,6 @@ class _Ask:
     page: str
     day: date | None = None  # of an edition
     paged: bool = True
-
-
-@dataclass(slots=True)
-class _Harvest:
-    """What has been read so far."""
-
-    source: str
-    listings: dict[tuple[str, date | None], Listing] = field(default_factory=dict)
-    layouts: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    errors: list[SourceError] = field(default_factory=list)
-
-    def add(self, ask: _Ask, reading: Reading, offset: int = 0) -> None:
-        """Take the listings of one page, whose first is the one at `offset`."""
-        self.layouts.append(reading.layout)
-        self.notes.extend(f"{ask.name}: {note}" for note in reading.notes)
-        for listing in reading.listings:
-            day = listing.listed_on or ask.day
-            self.listings.setdefault(
-                (listing.paper.id, day),
-                replace(listing, source=self.source, listed_on=day, position=listing.position + offset),
-            )
-
-    def failed(self, ask: _Ask, error: SourceError) -> None:
-        """Remember that one thing could not be read."""
-        self.errors.append(error)
-        self.notes.append(f"{ask.name} could not be read: {error}")
-
-    def reading(self) -> Reading:
-        """Everything together. Raises the first error if nothing could be read."""
-        if self.errors and not self.layouts:
-            raise self.errors[0]
-        return Reading(
-            layout=" + ".join(dict.fromkeys(self.layouts)),
-            listings=tuple(self.listings.values()),
-            notes=tuple(self.notes),
-            complete=not self.errors,
-        )
 
 
 class HuggingFace:
@@ -101,7 +64,7 @@ class HuggingFace:
 
     def collect(self, period: Period) -> Plan:
         """Read what the pages show of a period. Raises SourceError if none of it can be read."""
-        harvest = _Harvest(self.name)
+        harvest = Harvest()
         for ask in self._asks(period):
             try:
                 yield from self._from_api(ask, harvest)
@@ -109,43 +72,43 @@ class HuggingFace:
                 yield from self._from_page(ask, harvest, error)
         return harvest.reading()
 
-    def _from_api(self, ask: _Ask, harvest: _Harvest) -> Generator[Request, Page | None, None]:
+    def _from_api(self, ask: _Ask, harvest: Harvest) -> Generator[Request, Page | None, None]:
         """Ask for pages until one is empty: an answer never says that it is the last."""
         seen: set[str] = set()
         for number in range(_MOST_PAGES if ask.paged else 1):
             page = yield Request(f"{ask.api}&p={number}" if ask.paged else ask.api)
             if page is None:  # with its votes unchanged, nothing can have been put behind it
-                harvest.layouts.append("api")
+                harvest.unchanged("api")
                 return
             reading = self._reader.read(page)
             if reading.layout != "api":
                 raise LayoutError("the answer is a page instead of JSON", place=page.url)
-            harvest.add(ask, reading, offset=len(seen))
+            harvest.add(reading, what=ask.name, day=ask.day, offset=len(seen))
             new = {listing.paper.id for listing in reading.listings} - seen
             if not new:
                 return
             seen |= new
 
     def _from_page(
-        self, ask: _Ask, harvest: _Harvest, cause: SourceError
+        self, ask: _Ask, harvest: Harvest, cause: SourceError
     ) -> Generator[Request, Page | None, None]:
         """Read the page for people; for a day without edition it shows another, which does not count."""
         try:
             page = yield Request(ask.page)
             if page is None:
-                harvest.layouts.append("data-props")
+                harvest.unchanged("data-props")
                 return
             reading = self._reader.read(page)
         except SourceError:
-            harvest.failed(ask, cause)
+            harvest.failed(ask.name, cause)
             return
         another = reading.captured_on != ask.day if ask.day else _path(page.url) != _path(ask.page)
         if another:
-            harvest.layouts.append(reading.layout)
+            harvest.unchanged(reading.layout)
             shown = reading.captured_on or page.url
             harvest.notes.append(f"{ask.name} is not there, the site shows {shown} instead")
             return
-        harvest.add(ask, reading)
+        harvest.add(reading, what=ask.name, day=ask.day)
 
     def _asks(self, period: Period) -> Iterator[_Ask]:
         until = period.until.astimezone(UTC).date()

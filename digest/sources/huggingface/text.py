@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from digest.core.wire import squeezed
 from digest.sources.huggingface.cards import (
     Card,
     PrintedDate,
@@ -18,7 +19,6 @@ from digest.sources.huggingface.cards import (
     date_and_comments,
     printed_date,
 )
-from digest.sources.huggingface.links import squeezed
 
 _BANNER = re.compile(
     r"\s*(?:new\s+)?(?:Get trending papers in your email inbox(?: once a day)?!?\s*)+(?:Subscribe\s*)?"

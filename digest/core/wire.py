@@ -1,0 +1,128 @@
+"""What other programs write, taken with care: JSON, XML, and values that may be of any kind.
+
+Nothing here guesses: a value of another kind than it should have counts as absent.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from datetime import UTC, date, datetime
+from typing import Any, TypeAlias
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from lxml import etree
+
+from digest.core.model import Page
+from digest.core.plain import untagged
+from digest.errors import LayoutError
+
+Element: TypeAlias = etree._Element  # noqa: SLF001 - the class has no public name
+
+_FORBIDDEN = re.compile(r"[\x00-\x08\x0e-\x1b\x7f\ud800-\udfff\ufffe\uffff]")  # not allowed in XML 1.0, 2.2
+_DAY = re.compile(r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2}))?)?")
+
+
+# --- documents --------------------------------------------------------------------------------
+
+
+def json_value(page: Page) -> Any:  # noqa: ANN401 - JSON may be anything
+    """The JSON value of a page. Raises LayoutError."""
+    try:
+        return json.loads(page.content.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise LayoutError(
+            f"the JSON is broken or cut short ({error})",
+            place=readable(page.url),
+            remedy="digest asks for it again at the next run",
+        ) from error
+
+
+def xml_root(page: Page) -> Element:
+    """The root element of a page of XML; no entity is expanded and nothing is loaded. Raises LayoutError."""
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True)
+    try:
+        root = etree.fromstring(page.content.lstrip(), parser)
+    except (etree.XMLSyntaxError, ValueError) as error:
+        raise LayoutError(
+            f"the XML is broken or cut short ({error})",
+            place=readable(page.url),
+            remedy="digest asks for it again at the next run",
+        ) from error
+    if root is None:  # pragma: no cover - lxml's types allow it, its parser does not
+        raise LayoutError("the XML has no element", place=readable(page.url))
+    return root
+
+
+def readable(url: str) -> str:
+    """An address as people write it: of a file, its path."""
+    return url2pathname(urlsplit(url).path) if url.startswith("file:") else url
+
+
+# --- values -----------------------------------------------------------------------------------
+
+
+def squeezed(text: str) -> str:
+    """The text on one line, without characters that no feed may hold."""
+    return " ".join(_FORBIDDEN.sub("", text).split())
+
+
+def text(value: object) -> str | None:
+    """A string that says something, on one line."""
+    return squeezed(value) or None if isinstance(value, str) else None
+
+
+def number(value: object) -> int | None:
+    """A whole number from 0, also where it stands in a string."""
+    if isinstance(value, str) and value.isdecimal() and value.isascii():
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def entries(value: object) -> list[Any]:
+    """The values of a list, none of anything else."""
+    return value if isinstance(value, list) else []
+
+
+def table(value: object) -> dict[str, Any]:
+    """The keys and values of an object, none of anything else."""
+    return value if isinstance(value, dict) else {}
+
+
+def day(value: object) -> date | None:
+    """The UTC date of an instant, or a date itself, in ISO 8601.
+
+    A month is its first day and so is a year, because the end of it may lie ahead.
+    """
+    if not isinstance(value, str):
+        return None
+    try:
+        instant = datetime.fromisoformat(value.strip())
+        return (instant.astimezone(UTC) if instant.tzinfo else instant).date()
+    except (ValueError, OverflowError):
+        found = _DAY.fullmatch(value.strip())
+    try:
+        return found and date(int(found[1]), int(found[2] or 1), int(found[3] or 1))
+    except ValueError:
+        return None
+
+
+def web_address(value: object) -> str | None:
+    """An http(s) address without the white space that people type into and around it, else None."""
+    address = "".join(value.split()) if isinstance(value, str) else ""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return None
+    return address if parts.scheme in {"http", "https"} and parts.hostname else None
+
+
+def prose(value: object) -> str | None:
+    """The words of a piece of HTML, JATS or MathML, on one line; also where its tags were escaped."""
+    if not isinstance(value, str):
+        return None
+    bare = untagged(value)
+    unescaped = html.unescape(bare)
+    return text(untagged(unescaped) if unescaped != bare else bare)
