@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import hashlib
 import os
-import time
-from collections.abc import Callable, Iterator
+import zlib
+from base64 import b64encode
+from collections.abc import AsyncIterator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, nullcontext
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
+from typing import ClassVar
 
 import httpx
 import pytest
 
-from digest.core.model import Page, Request
+from digest.core.model import Pace, Page, Request
 from digest.errors import FetchError
 from digest.fetch.file import FileFetcher
-from digest.fetch.http import HttpFetcher
+from digest.fetch.http import HttpFetcher, Network, Proxy
 
 NOW = datetime(2026, 11, 20, 7, tzinfo=UTC)
 URL = "https://papers.example.org/daily"
@@ -103,36 +108,58 @@ def test_a_file_that_may_not_be_read_says_so(tmp_path: Path, monkeypatch: pytest
 
 # HTTP
 
-Handler = Callable[[httpx.Request], httpx.Response]
+
+def unread(answer: httpx.Response) -> httpx.Response:
+    """An answer as it comes from the wire: one that was made with its content counts as read."""
+    if not isinstance(answer.stream, httpx.SyncByteStream):
+        return answer
+    return httpx.Response(answer.status_code, headers=answer.headers, stream=Pieces(list(answer.stream)))
 
 
 class Site:
     """A site that gives one answer after another, and notes what it was asked and the pauses between."""
 
-    def __init__(self, *answers: httpx.Response | Exception | Handler) -> None:
+    def __init__(self, *answers: httpx.Response | Exception) -> None:
         self.answers = list(answers)
         self.asked: list[httpx.Request] = []
         self.pauses: list[float] = []
+        self.addresses: dict[str, list[str]] = {}
+
+    def clock(self) -> float:
+        return sum(self.pauses)
+
+    async def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+
+    async def resolve(self, host: str, _port: int) -> list[str]:
+        if host not in self.addresses:
+            raise OSError(f"{host} is not known")
+        return self.addresses[host]
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         self.asked.append(request)
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
-        return answer if isinstance(answer, httpx.Response) else answer(request)
+        return unread(answer)
 
-    def fetch(self, request: Request, *, timeout: float = 60.0, max_bytes: int = 1000) -> Page | None:
-        fetcher = HttpFetcher(
+    def fetcher(
+        self, *, timeout: float = 60.0, max_bytes: int = 1000, network: Network | None = None
+    ) -> HttpFetcher:
+        return HttpFetcher(
             user_agent="digest/1 (me@example.org)",
             timeout=timeout,
             max_bytes=max_bytes,
+            network=network,
             transport=httpx.MockTransport(self),
-            sleep=self.pauses.append,
+            resolve=self.resolve,
+            clock=self.clock,
+            sleep=self.sleep,
         )
-        try:
+
+    def fetch(self, request: Request, *, timeout: float = 60.0, max_bytes: int = 1000) -> Page | None:
+        with closing(self.fetcher(timeout=timeout, max_bytes=max_bytes)) as fetcher:
             return fetcher.fetch(request, now=NOW)
-        finally:
-            fetcher.close()
 
 
 def redirect(to: str) -> httpx.Response:
@@ -233,13 +260,12 @@ def test_a_site_that_stays_busy_is_given_up_after_three_tries() -> None:
 
 def test_a_site_that_does_not_answer_is_not_asked_for_other_pages_in_the_same_run() -> None:
     site = Site(*[httpx.ConnectError("refused")] * 3)
-    fetcher = HttpFetcher(user_agent="digest", transport=httpx.MockTransport(site), sleep=lambda _: None)
-    with pytest.raises(FetchError, match="refused"):
-        fetcher.fetch(Request(URL), now=NOW)
-    with pytest.raises(FetchError, match="did not answer a moment ago") as caught:
-        fetcher.fetch(Request(f"{URL}/2"), now=NOW)
+    with closing(site.fetcher()) as fetcher:
+        with pytest.raises(FetchError, match="refused"):
+            fetcher.fetch(Request(URL), now=NOW)
+        with pytest.raises(FetchError, match="did not answer a moment ago") as caught:
+            fetcher.fetch(Request(f"{URL}/2"), now=NOW)
     assert caught.value.transient
-    fetcher.close()
 
 
 def test_a_site_that_cannot_be_reached_says_why() -> None:
@@ -270,11 +296,169 @@ def test_the_pause_is_as_long_as_the_site_asks(headers: dict[str, str], pause: f
     assert site.pauses == [pause]
 
 
-def test_a_site_that_asks_for_more_than_a_minute_is_left_alone() -> None:
+def test_a_site_that_asks_for_an_hour_is_left_alone_for_the_whole_run() -> None:
     site = Site(httpx.Response(429, headers={"Retry-After": "3600"}))
-    with pytest.raises(FetchError, match="less often") as caught:
-        site.fetch(Request(URL))
-    assert (caught.value.retry_after, caught.value.transient, site.pauses) == (3600.0, True, [])
+    with closing(site.fetcher()) as fetcher:
+        with pytest.raises(FetchError, match="less often") as caught:
+            fetcher.fetch(Request(URL), now=NOW)
+        assert (caught.value.retry_after, caught.value.transient, site.pauses) == (3600.0, True, [])
+        with pytest.raises(FetchError, match="left alone for 3600 seconds"):
+            fetcher.fetch(Request(f"{URL}/2"), now=NOW)
+    assert len(site.asked) == 1
+
+
+def test_a_date_to_come_back_at_counts_by_the_clock_of_the_site() -> None:
+    headers = {"Retry-After": "Fri, 20 Nov 2026 09:00:45 GMT", "Date": "Fri, 20 Nov 2026 09:00:00 GMT"}
+    site = Site(httpx.Response(503, headers=headers), httpx.Response(200))
+    site.fetch(Request(URL))
+    assert site.pauses == [45.0]
+
+
+def test_a_limit_that_is_used_up_is_waited_for_before_the_next_page() -> None:
+    used_up = httpx.Response(200, headers={"RateLimit": '"api";r=0;t=123'})
+    left = httpx.Response(200, headers={"RateLimit": '"api";r=7;t=123'})
+    site = Site(left, used_up, httpx.Response(200))
+    with closing(site.fetcher()) as fetcher:
+        for number in range(3):
+            fetcher.fetch(Request(f"{URL}/{number}"), now=NOW)
+    assert site.pauses == [123.0]
+
+
+def test_the_pace_of_a_site_holds_over_all_its_hosts_and_along_redirects() -> None:
+    pace = Pace("example.org", 3.0)
+    site = Site(httpx.Response(200), redirect("/other"), httpx.Response(200))
+    with closing(site.fetcher()) as fetcher:
+        fetcher.fetch(Request("https://one.example.org/", pace=pace), now=NOW)
+        fetcher.fetch(Request("https://two.example.org/", pace=pace), now=NOW)
+    assert site.pauses == [3.0, 3.0]
+
+
+def test_one_site_is_asked_by_one_at_a_time_and_several_side_by_side() -> None:
+    busy: dict[str, int] = dict.fromkeys(("one.example.org", "two.example.org"), 0)
+    most: dict[str, int] = dict(busy)
+    both = False
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        nonlocal both
+        host = request.url.host
+        busy[host] += 1
+        most[host] = max(most[host], busy[host])
+        for _ in range(50):
+            await asyncio.sleep(0.001)
+            both = both or all(busy.values())
+        busy[host] -= 1
+        return unread(httpx.Response(200))
+
+    fetcher = HttpFetcher(user_agent="digest", transport=httpx.MockTransport(answer))
+    urls = [f"https://{host}/{number}" for number in range(3) for host in busy]
+    with closing(fetcher), ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda url: fetcher.fetch(Request(url), now=NOW), urls))
+    assert most == {"one.example.org": 1, "two.example.org": 1}
+    assert both
+
+
+def test_closing_ends_what_is_under_way() -> None:
+    begun = Event()
+
+    async def never(_request: httpx.Request) -> httpx.Response:
+        begun.set()
+        await asyncio.sleep(60)
+        raise AssertionError
+
+    fetcher = HttpFetcher(user_agent="digest", transport=httpx.MockTransport(never))
+    with ThreadPoolExecutor(1) as pool:
+        under_way = pool.submit(fetcher.fetch, Request(URL), now=NOW)
+        assert begun.wait(10)
+        fetcher.close()
+        with pytest.raises(FetchError, match="stopped"):
+            under_way.result(10)
+    with pytest.raises(FetchError, match="stopped"):
+        fetcher.fetch(Request(URL), now=NOW)
+
+
+# Where a page may lead
+
+
+PRIVATE = [
+    "http://127.0.0.1/", "http://10.1.2.3/", "http://192.168.0.1/", "http://169.254.169.254/latest/meta-data",
+    "http://[::1]/", "http://[fe80::1]/", "http://[::ffff:10.0.0.1]/", "http://[64:ff9b::a00:1]/",
+    "http://[2002:a00:1::]/", "http://0.0.0.0/", "http://224.0.0.1/", "http://intranet.example.org/",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("url", PRIVATE)
+def test_a_page_cannot_lead_into_a_private_network(url: str) -> None:
+    for request, answers in (
+        (Request(URL), [redirect(url)]),
+        (Request(url, from_page=True), []),
+    ):
+        site = Site(*answers)
+        site.addresses["intranet.example.org"] = ["93.184.215.14", "10.0.0.7"]
+        with pytest.raises(FetchError, match="private network") as caught:
+            site.fetch(request)
+        assert "allow_private" in (caught.value.remedy or "")
+        assert len(site.asked) == len(answers)
+
+
+def test_an_intranet_may_be_named_by_who_configures_it_and_allowed_to_lead_on() -> None:
+    site = Site(httpx.Response(200), redirect("/new"), httpx.Response(200), redirect("http://10.0.0.2/"))
+    site.fetch(Request("http://10.0.0.1/feed"))
+    site.fetch(Request("http://10.0.0.1/feed"))  # the same server
+    site.answers.append(httpx.Response(200))
+    site.fetch(Request("http://10.0.0.1/feed", allow_private=True))
+    assert str(site.asked[-1].url) == "http://10.0.0.2/"
+
+
+def test_a_name_is_looked_up_once_and_the_connection_goes_to_that_address() -> None:
+    site = Site(redirect("https://other.example.net:8443/x?y=1"), httpx.Response(200, content=b"papers"))
+    site.addresses["other.example.net"] = ["93.184.215.14"]
+    page = site.fetch(Request(URL))
+    assert page is not None
+    assert page.url == "https://other.example.net:8443/x?y=1"
+    asked = site.asked[-1]
+    assert str(asked.url) == "https://93.184.215.14:8443/x?y=1"
+    assert asked.headers["Host"] == "other.example.net:8443"
+    assert asked.extensions["sni_hostname"] == "other.example.net"
+
+
+def test_a_name_that_a_page_led_to_and_nobody_knows_is_no_answer() -> None:
+    with pytest.raises(FetchError, match=r"no answer: gone\.example\.net is not known"):
+        Site(*[redirect("https://gone.example.net/")] * 3).fetch(Request(URL))
+
+
+def test_a_key_goes_to_the_site_it_is_for_and_is_never_shown() -> None:
+    keyed = Request(URL, headers=(("x-api-key", "hunter2"),), secrets=(("api_key", "hunter3"),))
+    assert "hunter" not in repr(keyed)
+    site = Site(
+        redirect("/moved?api_key=hunter3&page=2"),
+        redirect("https://other.example.net/?api_key=hunter3"),
+        httpx.Response(200),
+    )
+    site.addresses["other.example.net"] = ["93.184.215.14"]
+    page = site.fetch(keyed)
+    assert page is not None
+    assert page.url == "https://other.example.net/"
+    first, moved, other = site.asked
+    assert str(first.url) == f"{URL}?api_key=hunter3"
+    assert str(moved.url) == "https://papers.example.org/moved?page=2&api_key=hunter3"
+    assert moved.headers["x-api-key"] == "hunter2"
+    assert "api_key" not in str(other.url)
+    assert "x-api-key" not in other.headers
+    with pytest.raises(FetchError) as caught:
+        Site(httpx.Response(404)).fetch(keyed)
+    assert "hunter" not in str(caught.value)
+
+
+def test_a_redirect_to_the_same_host_with_tls_is_no_other_site() -> None:
+    site = Site(redirect("https://10.0.0.1/feed"), httpx.Response(200))
+    page = site.fetch(Request("http://10.0.0.1/feed"))
+    assert page is not None
+
+
+@pytest.mark.parametrize("location", ["http://[::1", "mailto:me@example.org", "http:///nowhere"])
+def test_a_redirect_to_what_is_no_address_says_so(location: str) -> None:
+    with pytest.raises(FetchError, match="cannot be followed"):
+        Site(redirect(location)).fetch(Request(URL))
 
 
 def test_a_body_is_counted_as_it_is_unpacked() -> None:
@@ -288,27 +472,91 @@ def test_a_body_is_counted_as_it_is_unpacked() -> None:
     assert page.content == b"papers"
 
 
-def test_a_body_that_cannot_be_unpacked_is_an_error() -> None:
-    def broken(_request: httpx.Request) -> httpx.Response:
-        return httpx.Response(200, headers={"Content-Encoding": "gzip"}, stream=Body([b"no gzip"]))
-
-    with pytest.raises(FetchError, match="cannot be followed"):
-        Site(broken).fetch(Request(URL))
-
-
-class Body(httpx.SyncByteStream):
-    def __init__(self, chunks: list[bytes], pause: float = 0.0) -> None:
-        self._chunks = chunks
+class Pieces(httpx.AsyncByteStream):
+    def __init__(self, pieces: Sequence[bytes], pause: float = 0.0) -> None:
+        self._pieces = pieces
         self._pause = pause
 
-    def __iter__(self) -> Iterator[bytes]:
-        for chunk in self._chunks:
-            time.sleep(self._pause)
-            yield chunk
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self._pieces:
+            await asyncio.sleep(self._pause)
+            yield piece
+
+
+def packed(encoding: str, content: bytes) -> httpx.Response:
+    """An answer of which every byte comes alone."""
+    pieces = Pieces([content[at : at + 1] for at in range(len(content))])
+    return httpx.Response(200, headers={"Content-Encoding": encoding}, stream=pieces)
+
+
+RAW = zlib.compressobj(wbits=-15)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "content"),
+    [
+        ("", b"papers"),
+        ("identity", b"papers"),
+        ("gzip", gzip.compress(b"papers")),
+        ("X-GZIP", gzip.compress(b"pap") + gzip.compress(b"ers")),
+        ("gzip", gzip.compress(b"papers") + b"\0\0"),
+        ("deflate", zlib.compress(b"papers")),
+        ("deflate", zlib.compress(b"papers") + b"\0"),
+        ("deflate", RAW.compress(b"papers") + RAW.flush()),
+    ],
+)
+def test_a_body_comes_unpacked_however_it_was_packed(encoding: str, content: bytes) -> None:
+    page = Site(packed(encoding, content)).fetch(Request(URL))
+    assert page is not None
+    assert page.content == b"papers"
+
+
+@pytest.mark.parametrize("size", [(1 << 20) - 1, 1 << 20, (1 << 20) + 1, (1 << 20) * 2, (1 << 20) * 2 + 258])
+def test_a_body_that_is_unpacked_in_several_steps_is_whole(size: int) -> None:
+    content = bytes(size)
+    answer = httpx.Response(
+        200, headers={"Content-Encoding": "gzip"}, stream=Pieces([gzip.compress(content)])
+    )
+    page = Site(answer).fetch(Request(URL), max_bytes=1 << 22)
+    assert page is not None
+    assert page.content == content
+
+
+def test_a_packed_body_without_any_bytes_is_empty() -> None:
+    page = Site(packed("gzip", b"")).fetch(Request(URL))
+    assert page is not None
+    assert page.content == b""
+
+
+@pytest.mark.parametrize(
+    ("encoding", "words"), [("gzip", "unpacked"), ("deflate", "unpacked"), ("br", "not asked")]
+)
+def test_a_body_that_cannot_be_unpacked_is_an_error(encoding: str, words: str) -> None:
+    with pytest.raises(FetchError, match=words):
+        Site(packed(encoding, b"~no such thing")).fetch(Request(URL))
+
+
+def test_a_body_that_ends_too_early_is_asked_for_again() -> None:
+    whole = gzip.compress(b"papers")
+    site = Site(packed("gzip", whole[:-9]), packed("gzip", whole))
+    assert site.fetch(Request(URL)) is not None
+    with pytest.raises(FetchError, match="cut short"):
+        Site(*[packed("gzip", whole[:-9]) for _ in range(3)]).fetch(Request(URL))
+
+
+def test_a_connection_lost_within_a_body_is_tried_again() -> None:
+    class Lost(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            yield b"pap"
+            raise httpx.ReadError("reset")
+
+    site = Site(httpx.Response(200, stream=Lost()), httpx.Response(200, content=b"papers"))
+    assert site.fetch(Request(URL)) is not None
+    assert site.pauses == [2.0]
 
 
 def test_a_site_that_trickles_does_not_hold_a_run_up() -> None:
-    site = Site(httpx.Response(200, stream=Body([b"x"] * 100, pause=0.02)))
+    site = Site(httpx.Response(200, stream=Pieces([b"x"] * 100, pause=0.02)))
     with pytest.raises(FetchError, match=r"not complete after 0\.05 seconds") as caught:
         site.fetch(Request(URL), timeout=0.05)
     assert caught.value.transient
@@ -326,7 +574,16 @@ def test_no_password_of_an_address_is_ever_shown() -> None:
     assert page.url == URL
 
 
-@pytest.mark.parametrize("url", ["https://me:hunter2@papers.example.org:port/", "https://[::1/", "\0"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://me:hunter2@papers.example.org:port/",
+        "https://[::1/",
+        "\0",
+        "ftp://example.org/",
+        "https:///x",
+    ],
+)
 def test_what_is_no_address_is_an_error_of_the_configuration(url: str) -> None:
     with pytest.raises(FetchError, match="no address") as caught:
         Site().fetch(Request(url))
@@ -368,3 +625,79 @@ def test_a_real_server_is_fetched_from_and_then_asked_whether_anything_changed()
         fetcher.close()
         server.shutdown()
         thread.join()
+
+
+# Proxies
+
+
+class _ProxyServer(BaseHTTPRequestHandler):
+    asked: ClassVar[list[tuple[str, str | None]]] = []
+
+    def do_GET(self) -> None:
+        self.asked.append((self.path, self.headers.get("Proxy-Authorization")))
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"by proxy")
+
+    def log_message(self, *_args: object) -> None:
+        """Keep quiet."""
+
+
+@pytest.fixture
+def proxy() -> Iterator[str]:
+    with HTTPServer(("127.0.0.1", 0), _ProxyServer) as server:
+        thread = Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        _ProxyServer.asked.clear()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def through(network: Network | None, url: str) -> Page | None:
+    with closing(HttpFetcher(user_agent="digest", network=network)) as fetcher:
+        return fetcher.fetch(Request(url), now=NOW)
+
+
+def test_a_proxy_of_the_configuration_is_asked_with_its_password(proxy: str) -> None:
+    own = Proxy(proxy, "me", "hunter2")
+    assert "hunter2" not in repr(own)
+    page = through(Network(own), "http://papers.example.org/")
+    assert page is not None
+    assert page.content == b"by proxy"
+    through(Network(Proxy(proxy)), "http://papers.example.org/2")
+    basic = "Basic " + b64encode(b"me:hunter2").decode()
+    assert _ProxyServer.asked == [
+        ("http://papers.example.org/", basic),
+        ("http://papers.example.org/2", None),
+    ]
+
+
+def test_a_proxy_is_not_asked_for_hosts_that_go_around_it(proxy: str) -> None:
+    port = proxy.rpartition(":")[2]
+    for host, domain in (("127.0.0.1", "127.0.0.1"), ("localhost", ".LOCALHOST")):
+        around = Network(Proxy("http://127.0.0.1:9", bypass=["example.org", domain]))
+        assert through(around, f"http://{host}:{port}/direct") is not None
+
+
+def test_the_proxy_of_the_environment_is_used_where_none_is_configured(
+    proxy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", proxy)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    page = through(None, "http://papers.example.org/")
+    assert page is not None
+    assert page.content == b"by proxy"
+    assert through(None, f"{proxy}/direct") is not None
+    assert [path for path, _ in _ProxyServer.asked] == ["http://papers.example.org/", "/direct"]
+
+
+def test_a_proxy_looks_names_up_but_does_not_open_private_networks(proxy: str) -> None:
+    for url, ok in (
+        ("http://papers.example.org/", True),
+        ("http://10.0.0.1/", False),
+        ("http://localhost/", False),
+    ):
+        fetcher = HttpFetcher(user_agent="digest", network=Network(Proxy(proxy)))
+        with closing(fetcher), nullcontext() if ok else pytest.raises(FetchError, match="private"):
+            assert fetcher.fetch(Request(url, from_page=True), now=NOW) is not None

@@ -1,0 +1,72 @@
+"""The way to a site: proxies, certificates, and which addresses a page may lead to."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from urllib.request import getproxies, proxy_bypass
+
+import httpx
+
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052, 2.1
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """A proxy for all requests but those to `bypass`, which are hosts and domains."""
+
+    url: str
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    bypass: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """How this machine reaches others; without a proxy the environment's are used (`HTTPS_PROXY`)."""
+
+    proxy: Proxy | None = None
+    context: ssl.SSLContext | None = None  # None: the usual authorities, or $SSL_CERT_FILE
+
+    def proxy_for(self, url: httpx.URL) -> httpx.Proxy | None:
+        """The proxy that a request goes through."""
+        if self.proxy is not None:
+            if any(_is_within(url.host, domain) for domain in self.proxy.bypass):
+                return None
+            own = self.proxy
+            return httpx.Proxy(own.url, auth=(own.username, own.password or "") if own.username else None)
+        usual = getproxies()
+        address = usual.get(url.scheme) or usual.get("all")
+        return None if not address or proxy_bypass(url.host) else httpx.Proxy(address)
+
+
+def _is_within(host: str, domain: str) -> bool:
+    return f".{host}".endswith(f".{domain.lstrip('.').lower()}")
+
+
+Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+"""The addresses of a host and port; raises OSError."""
+
+
+async def resolve(host: str, port: int) -> Sequence[str]:
+    """Ask the system."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return tuple(dict.fromkeys(str(address[0]) for *_, address in found))
+
+
+def is_global(address: str) -> bool:
+    """Whether an address is of the internet, and not of a private network or of this machine.
+
+    An address of IPv6 that carries one of IPv4 is as global as that one.
+    """
+    ip: ipaddress.IPv4Address | ipaddress.IPv6Address = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address):
+        inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
+        if ip in _NAT64:
+            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+        ip = inner or ip
+    return ip.is_global and not ip.is_multicast
