@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+import mimetypes
+import re
 import sqlite3
 import ssl
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from digest import config as configuration
 from digest import pipeline, plugins, resources
-from digest.config import Config, EmailTable, SourceConfig
+from digest.config import Config, CredentialTable, EmailTable, SourceConfig
 from digest.core import mailbox
 from digest.core.model import Artifact, DeliveryState, Digest, Page, Profile, Reading, Request, SourceReport
-from digest.errors import ConfigError, SourceError
-from digest.pipeline import Composed, Dispatched, Outputs
-from digest.ports import Reader, Source
-from digest.sources import read_page
+from digest.errors import ConfigError, DigestError, PluginError, SourceError
+from digest.pipeline import Collected, Composed, Dispatched, Outputs
+from digest.ports import Reader, Secret, Source
+
+_SIDE_BY_SIDE = 32
+"""Sources that are read at once; most of them wait for their sites."""
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -31,7 +37,7 @@ if TYPE_CHECKING:
     from digest.credentials import CredentialReference
     from digest.deliver.file import FilePublisher
     from digest.deliver.smtp import SmtpDeliverer
-    from digest.fetch.http import HttpFetcher
+    from digest.fetch.http import HttpFetcher, Network
     from digest.render.archive import ArchiveRenderer
     from digest.render.email import EmailRenderer
     from digest.render.feed import FeedRenderer
@@ -52,6 +58,7 @@ class App:
 
     config: Config
     environ: Mapping[str, str]
+    is_rehearsal: bool = False
 
     # --- what is built ------------------------------------------------------------------------
 
@@ -72,16 +79,32 @@ class App:
     @cached_property
     def sources(self) -> list[Source]:
         """The sources in the order of the configuration. Raises ConfigError, PluginError."""
-        provided = {"readers": readers(), "folder": self.config.path.parent}
-        return [self._source(source, provided) for source in self.config.sources]
+        folder = self.config.path.resolve().parent
+        provided: dict[str, Callable[[], object]] = {
+            "readers": cache(readers),
+            "folder": lambda: folder,
+            "contact": lambda: self.config.contact,
+        }
+        return [self._source(source, folder, provided) for source in self.config.sources]
 
-    def _source(self, source: SourceConfig, provided: Mapping[str, object]) -> Source:
+    def _source(
+        self, source: SourceConfig, folder: Path, provided: Mapping[str, Callable[[], object]]
+    ) -> Source:
         try:
-            factory = plugins.load("sources", source.kind)
+            factory = plugins.load("sources", source.kind, folder=folder)
         except ConfigError as error:
             error.place = source.file.place((*source.keys, "kind"))
             raise
-        built: Source = configuration.call(factory, source, provided)
+        try:
+            built: Source = configuration.call(factory, source, provided, secret=self._secret)
+        except DigestError:
+            raise
+        except Exception as error:
+            raise PluginError(
+                f"the source cannot be made: {type(error).__name__}: {error}",
+                place=source.kind,
+                remedy="Its author can put that right.",
+            ) from error
         return built
 
     def profiles(self, name: str | None = None) -> tuple[Profile, ...]:
@@ -146,44 +169,88 @@ class App:
         from digest.credentials import resolve
         from digest.deliver.smtp import SmtpDeliverer
 
-        reference = self.credential(email)
-        context = None
-        if email.ca_file is not None:
-            try:
-                context = ssl.create_default_context(cafile=str(email.ca_file))
-            except OSError as error:
-                raise ConfigError(
-                    f"email.ca_file: no certificates can be read: {error}", place=str(email.ca_file)
-                ) from error
         return SmtpDeliverer(
             host=email.host,
             port=email.service_port,
             security=email.security,
             username=email.username,
-            password=None if reference is None else partial(resolve, reference, environ=self.environ),
+            password=None
+            if email.password is None
+            else partial(resolve, self.credential(email.password), environ=self.environ),
             sender=mailbox.parse(email.sender).address,
             timeout=email.timeout,
-            context=context,
+            context=_authorities(email.ca_file, "email.ca_file"),
         )
 
-    def credential(self, email: EmailTable) -> CredentialReference | None:
-        """Where a mail server's password is."""
+    def credential(self, table: CredentialTable) -> CredentialReference:
+        """Where a secret is."""
         from digest.credentials import CredentialReference
 
-        if email.password is None:
-            return None
-        places = email.password.model_dump(exclude_none=True)
+        places = table.model_dump(exclude_none=True)
         return CredentialReference(**places | {"command": tuple(places.get("command", ()))})
+
+    def _secret(self, table: CredentialTable) -> Secret:
+        """What gives a secret when it is needed."""
+        from digest.credentials import resolve
+
+        reference = self.credential(table)
+        return lambda: resolve(reference, environ=self.environ).reveal()
 
     # --- what is done -------------------------------------------------------------------------
 
-    def collect(self, store: Store, *, at: datetime) -> Iterator[SourceReport]:
-        """Read every source."""
+    def collect(
+        self, store: Store, *, at: datetime, done: Callable[[str], None] = lambda _: None
+    ) -> Iterator[SourceReport]:
+        """Read every source, side by side; `done` is told the name of each when it has been read."""
         lookback = max(profile.limits.lookback_days for profile in self.config.profiles)
-        with closing(Fetchers(self.user_agent)) as fetcher:
-            yield from pipeline.collect(
-                store, self.sources, fetcher, now=at, lookback=timedelta(days=lookback)
-            )
+        pool = ThreadPoolExecutor(_SIDE_BY_SIDE, thread_name_prefix="digest-source")
+
+        def parallel(read: Callable[[Source], Collected], sources: Sequence[Source]) -> Iterator[Collected]:
+            def noted(source: Source) -> Collected:
+                collected = read(source)
+                done(source.name)
+                return collected
+
+            return pool.map(noted, sources)
+
+        with closing(Fetchers(self.user_agent, self._network)) as fetcher:
+            try:
+                yield from pipeline.collect(
+                    store,
+                    self.sources,
+                    fetcher,
+                    now=at,
+                    lookback=timedelta(days=lookback),
+                    keep=self._keep,
+                    parallel=parallel,
+                )
+            finally:  # also when somebody does not want to wait for the rest
+                fetcher.close()
+                pool.shutdown(cancel_futures=True)
+
+    def _keep(self, source: str, page: Page) -> str | None:
+        """Put a page aside that could not be read, the last one of each source; gives the path."""
+        if self.is_rehearsal:
+            return None
+        suffix = mimetypes.guess_extension(page.media_type or "") or ".txt"
+        path = self.config.data_dir / "kept" / (re.sub(r"[^\w.-]+", "-", source) + suffix)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(page.content)
+        except OSError:
+            return None  # the page could not be read: that is what there is to say
+        return str(path)
+
+    def _network(self) -> Network:
+        """How this machine reaches others. Raises ConfigError, CredentialError."""
+        from digest.fetch.http import Network, Proxy
+
+        table = self.config.network
+        proxy = None
+        if table.proxy is not None:
+            password = self._secret(table.proxy_password)() if table.proxy_password else None
+            proxy = Proxy(table.proxy, table.proxy_username, password, tuple(table.no_proxy))
+        return Network(proxy, _authorities(table.ca_file, "network.ca_file"))
 
     def compose(self, store: Store, profiles: Sequence[Profile], *, at: datetime) -> Iterator[Composed]:
         """Compose the digests that are due."""
@@ -272,7 +339,9 @@ class App:
                 with closing(sqlite3.connect(original)) as source, closing(sqlite3.connect(copy)) as target:
                     source.backup(target)
             yield replace(
-                self, config=replace(self.config, data_dir=Path(folder), database=f"{prefix}{copy}")
+                self,
+                config=replace(self.config, data_dir=Path(folder), database=f"{prefix}{copy}"),
+                is_rehearsal=True,
             )
 
     @property
@@ -288,12 +357,15 @@ def load(config: str | None, environ: Mapping[str, str]) -> App:
 
 
 def readers() -> list[Reader]:
-    """Everything that can read a saved page. Raises PluginError."""
-    return [plugins.load("readers", name)() for name in plugins.names("readers")]
+    """Everything that can read a saved page, those that know one place first. Raises PluginError."""
+    found: list[Reader] = [plugins.load("readers", name)() for name in plugins.names("readers")]
+    return sorted(found, key=lambda reader: reader.generic)
 
 
 def read(address: str, *, captured_on: date | None) -> Reading:
     """The papers on a saved page or behind a URL. Raises SourceError."""
+    from digest.sources import read_page
+
     is_remote = urlsplit(address).scheme in {"http", "https"}
     url = address if is_remote else Path(address).expanduser().absolute().as_uri()
     with closing(Fetchers(f"digest/{version('digest')}")) as fetcher:
@@ -323,6 +395,7 @@ def demo(out: Path, *, at: datetime) -> Iterator[tuple[Profile, Digest]]:
             sources=(SourceConfig("file", "huggingface", {"paths": [str(page.path)]}, page, ()),),
             email=None,
             feeds=configuration.FeedsTable(),
+            network=configuration.NetworkTable(),
             profiles=profiles,
         )
         app = App(config, {})
@@ -339,12 +412,24 @@ def demo(out: Path, *, at: datetime) -> Iterator[tuple[Profile, Digest]]:
                     raise done.error
 
 
-class Fetchers:
-    """Fetches by whatever the address asks for."""
+def _authorities(file: str | None, key: str) -> ssl.SSLContext | None:
+    """Who is trusted to say who a server is. Raises ConfigError."""
+    if file is None:
+        return None
+    try:
+        return ssl.create_default_context(cafile=str(file))
+    except OSError as error:
+        raise ConfigError(f"{key}: no certificates can be read: {error}", place=str(file)) from error
 
-    def __init__(self, user_agent: str) -> None:
+
+class Fetchers:
+    """Fetches by whatever the address asks for; `network` says how, once it is needed."""
+
+    def __init__(self, user_agent: str, network: Callable[[], Network] | None = None) -> None:
         self._user_agent = user_agent
+        self._network = network
         self._http: HttpFetcher | None = None
+        self._guard = Lock()
 
     def fetch(self, request: Request, *, now: datetime) -> Page | None:
         """Fetch a page, or give None when it has not changed. Raises FetchError."""
@@ -352,10 +437,13 @@ class Fetchers:
             from digest.fetch.file import FileFetcher
 
             return FileFetcher().fetch(request, now=now)
-        if self._http is None:
-            from digest.fetch.http import HttpFetcher
+        with self._guard:  # several sources may be the first to ask
+            if self._http is None:
+                from digest.fetch.http import HttpFetcher
 
-            self._http = HttpFetcher(user_agent=self._user_agent)
+                self._http = HttpFetcher(
+                    user_agent=self._user_agent, network=self._network() if self._network else None
+                )
         return self._http.fetch(request, now=now)
 
     def close(self) -> None:

@@ -37,9 +37,11 @@ from digest.core import mailbox
 from digest.core.model import Channel, Interest, Limits, Profile, Schedule
 from digest.core.query import compile_interest
 from digest.errors import ConfigError, QueryError
+from digest.ports import Secret
 
 T = TypeVar("T")
 Key = str | int
+_SECRETS = ("password", "proxy_password", "key", "token")
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
@@ -76,6 +78,15 @@ def _http_url(value: str) -> str:
     if not re.fullmatch(r"https?://[^\s/?#]+[^\s?#]*", value):
         raise ValueError("write an address that begins with https:// or http://")
     return value.rstrip("/")
+
+
+def _proxy(value: str) -> str:
+    if not re.fullmatch(r"(?:https?|socks5h?)://[^\s/?#@]+/?", value):
+        raise ValueError(
+            "write an address such as http://proxy.example.org:3128, without name and password: "
+            "those are proxy_username and proxy_password"
+        )
+    return value
 
 
 PathValue = Annotated[str, AfterValidator(_path)]
@@ -143,6 +154,24 @@ class FeedsTable(_Table):
     entries: Annotated[int, Field(gt=0, le=1000)] = 100
 
 
+class NetworkTable(_Table):
+    """`[network]`: the way to the sites that are read."""
+
+    proxy: Annotated[str, AfterValidator(_proxy)] | None = None
+    proxy_username: str | None = None
+    proxy_password: CredentialTable | None = None
+    no_proxy: list[str] = []
+    ca_file: PathValue | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> NetworkTable:
+        if self.proxy is None and (self.proxy_username or self.proxy_password or self.no_proxy):
+            raise ValueError("proxy_username, proxy_password and no_proxy need a proxy")
+        if self.proxy_password and not self.proxy_username:
+            raise ValueError("proxy_password needs a proxy_username")
+        return self
+
+
 class SourceTable(BaseModel):
     """`[[sources]]`: its other keys are the parameters of the kind's class."""
 
@@ -166,6 +195,7 @@ class RootTable(_Table):
     sources: Annotated[list[SourceTable], Field(min_length=1)]
     email: EmailTable | None = None
     feeds: FeedsTable = FeedsTable()
+    network: NetworkTable = NetworkTable()
 
 
 class InterestTable(_Table):
@@ -226,6 +256,7 @@ class Config:
     sources: tuple[SourceConfig, ...]
     email: EmailTable | None
     feeds: FeedsTable
+    network: NetworkTable
     profiles: tuple[Profile, ...]
 
 
@@ -309,6 +340,7 @@ def load(path: Path) -> Config:
         sources=sources,
         email=root.email,
         feeds=root.feeds,
+        network=root.network,
         profiles=profiles,
     )
 
@@ -476,10 +508,17 @@ def _checked(model: type[T], document: Document, folder: Path) -> T:
         raise _config_error(error, model, document, ()) from None
 
 
-def call(factory: Callable[..., T], source: SourceConfig, provided: Mapping[str, Any]) -> T:
+def call(
+    factory: Callable[..., T],
+    source: SourceConfig,
+    provided: Mapping[str, Callable[[], object]],
+    *,
+    secret: Callable[[CredentialTable], Secret],
+) -> T:
     """Call the class of a source with its settings, checked against its parameters.
 
-    `provided` is what the program itself gives to a parameter of that name. Raises ConfigError.
+    `provided` makes what the program itself gives to a parameter of that name; a parameter annotated
+    `Secret` is given what `secret` makes of its table. Raises ConfigError.
     """
     parameters = {
         name: parameter
@@ -506,11 +545,16 @@ def call(factory: Callable[..., T], source: SourceConfig, provided: Mapping[str,
     hints = typing.get_type_hints(factory.__init__ if inspect.isclass(factory) else factory)
     arguments: dict[str, Any] = {}
     for key, value in source.settings.items():
+        hint = hints.get(key, Any)
+        is_secret = Secret in (hint, *typing.get_args(hint))
         try:
-            arguments[key] = TypeAdapter(hints.get(key, Any)).validate_python(value)
+            checked = TypeAdapter(CredentialTable if is_secret else hint).validate_python(value)
         except ValidationError as error:
             raise _config_error(error, None, source.file, (*source.keys, key)) from None
-    given = {name: value for name, value in provided.items() if name in inspect.signature(factory).parameters}
+        arguments[key] = secret(checked) if is_secret else checked
+    given: dict[str, Any] = {
+        name: make() for name, make in provided.items() if name in inspect.signature(factory).parameters
+    }
     try:
         return factory(name=source.name, **arguments, **given)
     except ValueError as error:
@@ -549,12 +593,12 @@ def _mistake(
         )
     if item["type"] == "missing":
         return ConfigError(f"{path}: this key is needed", place=place)
-    if "password" in keys and item["type"] in {"model_type", "model_attributes_type", "dict_type"}:
+    if item["type"] in {"model_type", "model_attributes_type", "dict_type"} and str(keys[-1]) in _SECRETS:
         return ConfigError(
-            f"{path}: a password does not belong into this file",
+            f"{path}: a secret does not belong into this file",
             place=place,
-            remedy="Store it with `digest secret set digest-smtp` and write "
-            'password = { keyring = "digest-smtp" }; or use { env = … }, { file = … } or { command = … }.',
+            remedy=f'Store it with `digest secret set NAME` and write {keys[-1]} = {{ keyring = "NAME" }}; '
+            "or use { env = … }, { file = … } or { command = … }.",
         )
     message = str(item["msg"]).removeprefix("Value error, ")
     return ConfigError(f"{path}: {message[0].lower()}{message[1:]}", place=place)

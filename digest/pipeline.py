@@ -10,6 +10,7 @@ What is decided here is decided by `digest.core`; this module alone alternates i
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -45,14 +46,19 @@ from digest.errors import (
     CredentialError,
     DigestError,
     FetchError,
+    LayoutError,
     PermanentDeliveryError,
+    PluginError,
     RefusedByServerError,
     RenderError,
-    SourceError,
+    StoreError,
     TransientDeliveryError,
     UncertainDeliveryError,
 )
-from digest.ports import Deliverer, Fetcher, Mailer, Publisher, Renderer, Source, Store
+from digest.ports import Deliverer, Fetcher, Mailer, Plan, Publisher, Renderer, Source, Store
+
+_KEPT = 4
+"""Pages of a source that are at hand when one of them turns out to be unreadable."""
 
 _CORPUS = 1_000
 """Papers that scores are relative to: enough for stable document frequencies, cut in 0.3 s."""
@@ -78,49 +84,110 @@ class Dispatched:
 # --- collect ----------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What reading one source gave."""
+
+    report: SourceReport
+    found: tuple[Listing, ...] = ()
+    read: tuple[Page, ...] = ()  # without content: their validators
+
+
+Parallel = Callable[[Callable[[Source], Collected], Sequence[Source]], Iterator[Collected]]
+"""Reads sources with a function, one after another or side by side; results in the order of sources."""
+
+
 def collect(
-    store: Store, sources: Sequence[Source], fetcher: Fetcher, *, now: datetime, lookback: timedelta
+    store: Store,
+    sources: Sequence[Source],
+    fetcher: Fetcher,
+    *,
+    now: datetime,
+    lookback: timedelta,
+    keep: Callable[[str, Page], str | None],
+    parallel: Parallel = map,
 ) -> Iterator[SourceReport]:
-    """Read every source since its last success; each report is final when it comes.
+    """Read every source since its last success; each report is final when it comes, in the order of sources.
 
     A source that fails is reported and the others go on.
+    `keep` puts a page aside that could not be read, and gives the place; `parallel` is how sources are
+    read side by side.
     """
-    for source in sources:
+
+    def read(source: Source) -> Collected:
         period = Period(since=store.last_complete(source.name) or now - lookback, until=now)
-        found: tuple[Listing, ...] = ()
-        read: list[Page] = []
-        try:
-            reading = _read(source, period, fetcher, store, read)
-        except SourceError as error:
-            report = SourceReport(source.name, period, complete=False, error=str(error))
-            read.clear()
-        else:
-            found = reading.listings
-            report = SourceReport(
-                source.name, period, complete=reading.complete, listed=len(found), notes=reading.notes
-            )
-            if not reading.complete:
-                read.clear()  # what could not be read today is asked for again
-        yield store.add(found, read, report)
+        return _collect(source, period, fetcher, store, keep)
+
+    for collected in parallel(read, sources):
+        yield store.add(collected.found, collected.read, collected.report)
 
 
-def _read(source: Source, period: Period, fetcher: Fetcher, store: Store, read: list[Page]) -> Reading:
-    """Carry the conversation with a source to its end; the pages it was given are put into `read`."""
-    plan = source.collect(period)
+def _collect(
+    source: Source, period: Period, fetcher: Fetcher, store: Store, keep: Callable[[str, Page], str | None]
+) -> Collected:
+    talk = _Conversation(source.name, fetcher, store, now=period.until)
     try:
-        request = next(plan)
-        while True:
-            try:
-                page = fetcher.fetch(store.with_validators(source.name, request), now=period.until)
-            except FetchError as error:
-                request = plan.throw(error)
-            else:
-                if page is not None:
-                    read.append(replace(page, url=request.url))  # it may have been redirected
-                request = plan.send(page)
-    except StopIteration as end:
-        reading: Reading = end.value
-        return reading
+        reading = talk.carry(source.collect(period))
+        found = tuple(replace(listing, source=source.name) for listing in reading.listings)
+    except StoreError:
+        raise
+    except LayoutError as error:
+        page = talk.page_at(error.place)
+        where = keep(source.name, page) if page else None
+        said = f"{str(error).rstrip('.')}. The page is kept in {where}" if where else str(error)
+        return Collected(SourceReport(source.name, period, complete=False, error=said))
+    except DigestError as error:
+        return Collected(SourceReport(source.name, period, complete=False, error=str(error)))
+    except Exception as error:  # noqa: BLE001 - a plug-in's own mistake must not end the others
+        broken = PluginError(
+            f"the source broke off with {type(error).__name__}: {error}",
+            place=f"{type(source).__module__}:{type(source).__qualname__}",
+            remedy="Its author can put that right",
+        )
+        return Collected(SourceReport(source.name, period, complete=False, error=str(broken)))
+    report = SourceReport(
+        source.name, period, complete=reading.complete, listed=len(found), notes=reading.notes
+    )
+    # What could not be read today is asked for again, and so is everything around it.
+    return Collected(report, found, tuple(talk.read) if reading.complete else ())
+
+
+class _Conversation:
+    """A source asks, and is given pages."""
+
+    def __init__(self, source: str, fetcher: Fetcher, store: Store, *, now: datetime) -> None:
+        self._source = source
+        self._fetcher = fetcher
+        self._store = store
+        self._now = now
+        self._last: deque[Page] = deque(maxlen=_KEPT)
+        self.read: list[Page] = []
+
+    def carry(self, plan: Plan) -> Reading:
+        """Carry it to its end."""
+        try:
+            request = next(plan)
+            while True:
+                try:
+                    page = self._fetcher.fetch(
+                        self._store.with_validators(self._source, request), now=self._now
+                    )
+                except FetchError as error:
+                    request = plan.throw(error)
+                else:
+                    if page is not None:
+                        self._last.append(page)
+                        # It may have been redirected.
+                        self.read.append(replace(page, url=request.url, content=b""))
+                    request = plan.send(page)
+        except StopIteration as end:
+            reading: Reading = end.value
+            return reading
+
+    def page_at(self, place: str | None) -> Page | None:
+        """The page that an error speaks of, or the last one; None for a file, which is there already."""
+        pages = [page for page in self._last if not page.url.startswith("file:")]
+        return next((page for page in pages if page.url == place), pages[-1] if pages else None)
 
 
 # --- compose ----------------------------------------------------------------------------------

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import sys
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any
 
 from digest.errors import ConfigError, PluginError
@@ -21,13 +23,15 @@ def names(group: str) -> tuple[str, ...]:
     return tuple(sorted({point.name for point in _points(group)}))
 
 
-def load(group: str, name: str) -> Any:  # noqa: ANN401 - the group says what it is
-    """The object behind a name.
+def load(group: str, name: str, *, folder: Path | None = None) -> Any:  # noqa: ANN401 - the group says what it is
+    """The object behind a name; a module of one's own may lie in `folder`.
 
     Raises ConfigError for a name that nobody registered, PluginError when its code does not load.
     """
     if ":" in name:
         module, _, attribute = name.partition(":")
+        if folder is not None and str(folder) not in sys.path:
+            sys.path.append(str(folder))  # behind everything else, so that it replaces nothing
         try:
             return getattr(importlib.import_module(module), attribute)
         except Exception as error:

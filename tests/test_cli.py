@@ -414,6 +414,22 @@ def test_a_missing_file_is_an_error(tmp_path: Path, run: Run) -> None:
             "name one place",
         ),
         (("Digest <digest@example.org>", "nobody"), "digest.toml:9", "write an address"),
+        (
+            ("[email]", '[network]\nproxy = "http://me:hunter2@proxy"\n[email]'),
+            "digest.toml:9",
+            "proxy_password",
+        ),
+        (("[email]", '[network]\nno_proxy = ["intranet"]\n[email]'), "digest.toml:8", "need a proxy"),
+        (
+            ("[email]", '[network]\nproxy = "http://p"\nproxy_password = { env = "P" }\n[email]'),
+            "digest.toml:8",
+            "needs a proxy_username",
+        ),
+        (
+            ("[email]", '[[sources]]\nkind = "openalex"\nquery = "x"\nkey = "hunter2"\n[email]'),
+            "digest.toml:11",
+            "digest secret set",
+        ),
         (("[[sources]]", "[sources]"), "digest.toml:5", "list"),
         (('timezone = "Europe/Berlin"', "timezone = "), "digest.toml:1", "not TOML"),
         (
@@ -698,7 +714,7 @@ def test_without_a_network_a_live_source_is_reported_and_the_rest_goes_on(
     # Every request is sent to a proxy at which nobody listens.
     for name in ("HTTPS_PROXY", "https_proxy"):
         monkeypatch.setenv(name, f"http://127.0.0.1:{port}")
-    monkeypatch.setattr("digest.fetch.http._BACKOFF", (0.0, 0.0))
+    monkeypatch.setattr("digest.fetch.http.fetcher._BACKOFF", (0.0, 0.0))
     config = configure(tmp_path, extra='contact = "me@example.org"\n[[sources]]\nkind = "huggingface"\n')
     (tmp_path / "inbox" / "one.txt").write_text(SWIN_PAGE, encoding="utf-8")
     assert run("run", "--config", config) == 1
@@ -755,8 +771,11 @@ def test_a_plug_in_of_ones_own_is_a_source(tmp_path: Path, run: Run, monkeypatch
         "class Strict(Greetings):\n"
         "    def __init__(self, name, *, count: int):\n"
         "        raise ValueError('count must be even')\n"
+        "class Broken(Greetings):\n"
+        "    def __init__(self, name, *, count: int):\n"
+        "        {}['count']\n"
     )
-    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "path", list(sys.path))
     table = '[[sources]]\nkind = "my_source:{kind}"\nname = "mine"\ncount = {count}\n'
     config = configure(tmp_path, extra=table.format(kind="Greetings", count=2))
     assert run("run", "--config", config) == 0
@@ -764,6 +783,9 @@ def test_a_plug_in_of_ones_own_is_a_source(tmp_path: Path, run: Run, monkeypatch
     configure(tmp_path, extra=table.format(kind="Strict", count=3))
     assert run("run", "--config", config) == 2
     assert "count must be even" in run.err
+    configure(tmp_path, extra=table.format(kind="Broken", count=3))
+    assert run("run", "--config", config) == 1
+    assert "my_source:Broken: the source cannot be made: KeyError: 'count'" in run.err
     configure(tmp_path, extra=table.format(kind="Missing", count=3))
     assert run("run", "--config", config) == 1
     assert "my_source:Missing: the plug-in cannot be loaded" in run.err

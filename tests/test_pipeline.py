@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import time
+from datetime import datetime, time
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from world import DAY, HOUR, NOON, ListSource, Shelf, listings, paper, profile, report
@@ -18,11 +20,13 @@ from digest.core.model import (
     Digest,
     Interest,
     Limits,
+    Page,
     Period,
     Profile,
     Reading,
     Request,
     Schedule,
+    SourceReport,
 )
 from digest.errors import (
     ConfigError,
@@ -33,10 +37,11 @@ from digest.errors import (
     PermanentDeliveryError,
     RefusedByServerError,
     RenderError,
+    StoreError,
     TransientDeliveryError,
     UncertainDeliveryError,
 )
-from digest.ports import Plan, Source
+from digest.ports import Fetcher, Plan, Source
 from digest.store.store import Store
 
 WEEK = 7 * DAY
@@ -97,11 +102,21 @@ class Postman:
         self.closed += 1
 
 
-def collect(store: Store, *sources: Source, fetcher: Shelf | None = None, now: object = NOON) -> list[object]:
+def collect(
+    store: Store,
+    *sources: Source,
+    fetcher: Fetcher | None = None,
+    now: datetime = NOON,
+    keep: Callable[[str, Page], str | None] = lambda source, _page: f"{source}.page",
+    parallel: pipeline.Parallel = map,
+) -> list[SourceReport]:
     shelf = fetcher or Shelf(
         {url: url.encode() for source in sources for url in getattr(source, "pages", {})}
     )
-    return list(pipeline.collect(store, sources, shelf, now=now, lookback=3 * DAY))  # type: ignore[arg-type]
+    collected = pipeline.collect(
+        store, sources, shelf, now=now, lookback=3 * DAY, keep=keep, parallel=parallel
+    )
+    return list(collected)
 
 
 def compose(
@@ -146,16 +161,16 @@ def test_an_unchanged_page_is_not_read_again(store: Store) -> None:
     source = ListSource("page", {"a": [paper("Swin")]})
     (first,) = collect(store, source)
     (second,) = collect(store, source)
-    assert (first.listed, first.new, first.complete) == (1, 1, True)  # type: ignore[attr-defined]
-    assert (second.listed, second.new, second.complete) == (0, 0, True)  # type: ignore[attr-defined]
+    assert (first.listed, first.new, first.complete) == (1, 1, True)
+    assert (second.listed, second.new, second.complete) == (0, 0, True)
 
 
 def test_a_source_that_fails_is_reported_and_the_others_go_on(store: Store) -> None:
     broken, good = ListSource("broken", {"a": []}), ListSource("good", {"b": [paper("Swin")]})
     shelf = Shelf({"a": FetchError("no answer", place="a", transient=True), "b": b"b"})
     first, second = collect(store, broken, good, fetcher=shelf)
-    assert (first.error, first.complete) == ("a: no answer", False)  # type: ignore[attr-defined]
-    assert (second.new, second.complete) == (1, True)  # type: ignore[attr-defined]
+    assert (first.error, first.complete) == ("a: no answer", False)
+    assert (second.new, second.complete) == (1, True)
     assert store.last_complete("broken") is None
 
 
@@ -167,9 +182,9 @@ def test_a_page_behind_a_broken_one_is_asked_for_again_next_time(store: Store) -
 
     source = Partly("page", {"a": [paper("Swin")]})
     (first,) = collect(store, source)
-    assert first.notes == ("the second page is broken",)  # type: ignore[attr-defined]
+    assert first.notes == ("the second page is broken",)
     (second,) = collect(store, source)
-    assert second.listed == 1  # type: ignore[attr-defined]
+    assert second.listed == 1
 
 
 def test_a_source_may_try_another_way_when_a_page_cannot_be_had(store: Store) -> None:
@@ -183,17 +198,110 @@ def test_a_source_may_try_another_way_when_a_page_cannot_be_had(store: Store) ->
 
     shelf = Shelf({"a": FetchError("gone", status=410), "b": b"b"})
     (result,) = collect(store, Stubborn("page", {}), fetcher=shelf)
-    assert result.new == 1  # type: ignore[attr-defined]
+    assert result.new == 1
 
 
-def test_a_page_that_changed_its_layout_is_an_error_and_not_an_empty_day(store: Store) -> None:
+def test_a_page_that_changed_its_layout_is_kept_and_named_and_is_no_empty_day(store: Store) -> None:
     class Changed(ListSource):
-        def collect(self, period: Period) -> Plan:
-            yield Request("a")
-            raise LayoutError("no cards", place="a")
+        place = "a"
 
-    (result,) = collect(store, Changed("page", {"a": []}))
-    assert result.error == "a: no cards"  # type: ignore[attr-defined]
+        def collect(self, period: Period) -> Plan:
+            for url in self.pages:
+                yield Request(url)
+            raise LayoutError("no cards", place=self.place)
+
+    source = Changed("page", {"a": [], "b": []})
+    kept: list[Page] = []
+
+    def keep(_source: str, page: Page) -> str | None:
+        kept.append(page)
+        return None if page.url == "b" else "kept/page.html"
+
+    (result,) = collect(store, source, keep=keep)
+    assert result.error == "a: no cards. The page is kept in kept/page.html"
+    source.place = "nowhere"
+    (result,) = collect(store, source, keep=keep)
+    assert result.error == "nowhere: no cards"
+    assert [page.content for page in kept] == [b"a", b"b"]
+    (result,) = collect(store, Changed("page", {}), keep=keep)
+    assert result.error == "a: no cards"
+    (result,) = collect(
+        store, Changed("page", {"file:///a": []}), fetcher=Shelf({"file:///a": b""}), keep=keep
+    )
+    assert len(kept) == 2
+
+
+class Careless(ListSource):
+    def __init__(self, name: str, plan: Callable[[], object]) -> None:
+        super().__init__(name, {})
+        self.plan = plan
+
+    def collect(self, period: Period) -> Plan:
+        yield from ()
+        return self.plan()  # type: ignore[return-value]
+
+
+def _forgot() -> object:
+    answer: dict[str, object] = {}
+    return answer["papers"]
+
+
+@pytest.mark.parametrize(
+    ("plan", "words"),
+    [
+        (_forgot, "KeyError: 'papers'"),
+        (lambda: None, "AttributeError"),
+        (lambda: Reading("x", (1,)), "TypeError"),  # type: ignore[arg-type]
+    ],
+)
+def test_a_plug_in_that_breaks_its_contract_is_named_and_the_others_go_on(
+    store: Store, plan: Callable[[], object], words: str
+) -> None:
+    broken, good = collect(store, Careless("mine", plan), ListSource("good", {"a": [paper("Swin")]}))
+    assert broken.error is not None
+    assert broken.error.startswith(f"{Careless.__module__}:Careless: the source broke off with {words}")
+    assert (broken.complete, good.new) == (False, 1)
+
+
+def test_a_secret_that_is_missing_ends_its_source_alone(store: Store) -> None:
+    def locked() -> object:
+        raise CredentialError("there is no secret", remedy="Run `digest secret set key`.")
+
+    first, second = collect(store, Careless("keyed", locked), ListSource("good", {"a": [paper("Swin")]}))
+    assert first.error == "there is no secret. Run `digest secret set key`."
+    assert second.new == 1
+
+
+def test_a_database_that_is_gone_ends_the_run(store: Store) -> None:
+    def gone() -> object:
+        raise StoreError("the database does not answer")
+
+    with pytest.raises(StoreError):
+        collect(store, Careless("page", gone))
+
+
+def test_sources_are_read_side_by_side_and_reported_in_their_order(store: Store) -> None:
+    class Slow(ListSource):
+        def collect(self, period: Period) -> Plan:
+            assert both.wait(10) < 2  # only when the other one has come this far
+            return (yield from super().collect(period))
+
+    both = Barrier(2)
+    sources = [Slow("one", {"a": [paper("Swin")]}), Slow("two", {"b": [paper("Swing")]})]
+    with ThreadPoolExecutor(2) as pool:
+        reports = collect(store, *sources, parallel=pool.map)
+    assert [(report.source, report.new) for report in reports] == [("one", 1), ("two", 1)]
+
+
+def test_a_listing_bears_the_name_that_its_source_was_given(store: Store) -> None:
+    class Other(ListSource):
+        def collect(self, period: Period) -> Plan:
+            yield from ()
+            return Reading("x", listings(paper("Swin"), source="the class's own"))
+
+    collect(store, Other("mine", {}))
+    (stored,) = store.newest_papers(1)
+    assert [listing.source for listing in stored.listings] == ["mine"]
 
 
 # --- compose ----------------------------------------------------------------------------------

@@ -102,9 +102,9 @@ def _database(app: App) -> str:
 def _secret(app: App, email: EmailTable) -> str:
     from digest import credentials
 
-    reference = app.credential(email)
-    if reference is None:
+    if email.password is None:
         return "no password is configured"
+    reference = app.credential(email.password)
     credentials.resolve(reference, environ=app.environ)
     return credentials.describe(reference)
 

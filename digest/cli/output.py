@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import click
 
@@ -22,3 +25,29 @@ def document(value: object) -> None:
 def count(number: int, noun: str) -> str:
     """`1 paper`, `2 papers`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+@contextmanager
+def progress(label: str, names: Sequence[str]) -> Iterator[Callable[[str], None]]:
+    """A bar on a terminal while several things are done side by side; call what it gives with each name."""
+    if not sys.stderr.isatty() or len(names) < 2:  # noqa: PLR2004 - one thing has no progress
+        yield lambda _name: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    waiting = dict.fromkeys(names)
+
+    def shown() -> str:
+        return f"waiting for {', '.join(waiting)}"
+
+    columns = (TextColumn(label), BarColumn(20), MofNCompleteColumn(), TextColumn("{task.fields[waiting]}"))
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, redirect_stdout=False) as bar:
+        task = bar.add_task(label, total=len(names), waiting=shown())
+
+        def done(name: str) -> None:
+            waiting.pop(name, None)
+            bar.update(task, advance=1, waiting=shown())
+
+        yield done

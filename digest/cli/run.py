@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from digest.cli import exit_code, fail, options
-from digest.cli.output import count, line
+from digest.cli.output import count, line, progress
 from digest.core import slots
 from digest.errors import BusyError, DigestError
 
@@ -131,7 +131,10 @@ def _locked(app: App, *, wait: bool) -> Iterator[Store | None]:
 
 
 def _collect(app: App, store: Store, at: datetime) -> int:
-    return _reported(app.collect(store, at=at))
+    names = [source.name for source in app.sources]
+    with progress("Collecting", names) as done:
+        reports = list(app.collect(store, at=at, done=done))
+    return _reported(reports)
 
 
 def _reported(reports: Iterable[SourceReport]) -> int:
