@@ -250,7 +250,7 @@ class App:
         if table.proxy is not None:
             password = self._secret(table.proxy_password)() if table.proxy_password else None
             proxy = Proxy(table.proxy, table.proxy_username, password, tuple(table.no_proxy))
-        return Network(proxy, _authorities(table.ca_file, "network.ca_file"))
+        return Network(proxy, _authorities(table.ca_file, "network.ca_file"), table.timeout)
 
     def compose(self, store: Store, profiles: Sequence[Profile], *, at: datetime) -> Iterator[Composed]:
         """Compose the digests that are due."""
@@ -439,11 +439,10 @@ class Fetchers:
             return FileFetcher().fetch(request, now=now)
         with self._guard:  # several sources may be the first to ask
             if self._http is None:
-                from digest.fetch.http import HttpFetcher
+                from digest.fetch.http import HttpFetcher, Network
 
-                self._http = HttpFetcher(
-                    user_agent=self._user_agent, network=self._network() if self._network else None
-                )
+                network = self._network() if self._network else Network()
+                self._http = HttpFetcher(user_agent=self._user_agent, network=network)
         return self._http.fetch(request, now=now)
 
     def close(self) -> None:

@@ -162,6 +162,7 @@ class NetworkTable(_Table):
     proxy_password: CredentialTable | None = None
     no_proxy: list[str] = []
     ca_file: PathValue | None = None
+    timeout: Annotated[float, Field(gt=0, strict=False)] = 60.0
 
     @model_validator(mode="after")
     def _whole(self) -> NetworkTable:

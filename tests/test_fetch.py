@@ -11,6 +11,7 @@ from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -148,9 +149,8 @@ class Site:
     ) -> HttpFetcher:
         return HttpFetcher(
             user_agent="digest/1 (me@example.org)",
-            timeout=timeout,
             max_bytes=max_bytes,
-            network=network,
+            network=replace(network or Network(), timeout=timeout),
             transport=httpx.MockTransport(self),
             resolve=self.resolve,
             clock=self.clock,
@@ -655,7 +655,7 @@ def proxy() -> Iterator[str]:
 
 
 def through(network: Network | None, url: str) -> Page | None:
-    with closing(HttpFetcher(user_agent="digest", network=network)) as fetcher:
+    with closing(HttpFetcher(user_agent="digest", network=network or Network())) as fetcher:
         return fetcher.fetch(Request(url), now=NOW)
 
 

@@ -37,9 +37,8 @@ _PREPRINT = re.compile(
     r"10\.(?:1101|64898)/((?:\d{4}\.\d\d\.\d\d\.)?\d{6,8})(?:v\d+)?(?![\d.])", re.IGNORECASE
 )
 _PREPRINT_PREFIXES = ("10.1101", "10.64898")
-_TRACKING = re.compile(
-    r"(?:utm_\w+|af|dgcid|rss|rss_\w+|ref|source|cmpid|fbclid|gclid|mc_[ce]id)=[^&]*&?", re.IGNORECASE
-)
+# What journals and mailings add to a link to count who follows it.
+_TRACKING = re.compile(r"(?:utm_\w+|mc_[ce]id|af|dgcid|rss|ref|cmpid|fbclid|gclid)=", re.IGNORECASE)
 _SCHEMES = ("arxiv", "doi", "pmid", "openreview", "corpus", "openalex", "", "url", "title")  # "": a plug-in's
 _NO_SPACE = re.compile(r"[\^_]")  # x^2, x_2 and x² are written alike
 _NOT_WORD = re.compile(r"[\W_]+")
@@ -122,7 +121,7 @@ def identifiers(
         _numbered("openreview", r"[\w-]{6,}", openreview),
         _numbered("corpus", r"\d{1,12}", corpus),
         _numbered("openalex", r"W\d{1,12}", openalex),
-        f"url:{plain_address(url)}" if isinstance(url, str) and url else None,
+        f"url:{address}" if isinstance(url, str) and (address := plain_address(url)) else None,
     ]
     return tuple(PaperId(item) for item in found if item) or (title_id(title),)
 
@@ -133,12 +132,15 @@ def _numbered(scheme: str, pattern: str, value: object) -> str | None:
     return f"{scheme}:{last}" if re.fullmatch(pattern, last, re.ASCII) else None
 
 
-def plain_address(url: str) -> str:
+def plain_address(url: str) -> str | None:
     """An address as a key: without scheme, `www.`, fragment and what only counts readers."""
-    parts = urlsplit(url.strip())
-    query = _TRACKING.sub("", parts.query).rstrip("&")
-    host = (parts.hostname or "").removeprefix("www.")
-    return f"{host}{parts.path.rstrip('/')}" + (f"?{query}" if query else "")
+    try:
+        parts = urlsplit(url.strip())
+        host = (parts.hostname or "").removeprefix("www.")
+    except ValueError:
+        return None
+    query = "&".join(part for part in parts.query.split("&") if part and not _TRACKING.match(part))
+    return f"{host}{parts.path.rstrip('/')}" + (f"?{query}" if query else "") if host else None
 
 
 def paper_id(*, title: str, arxiv: str | None = None, doi: str | None = None) -> PaperId:
@@ -174,20 +176,25 @@ def may_merge(known: Paper, met: Paper, *, by_title: bool) -> bool:
     """Whether two records that share an alias are one paper.
 
     Those that share an identifier are.
-    Those that share a title alone are not if one scheme gave each of them a number of its own: two
+    Those that share a title alone are not if one place gave each of them a number of its own: two
     papers of arXiv may both be called "Editorial".
     Otherwise they are, if nothing contradicts it: a preprint and the article, a submission under
     review and the preprint, or a line of a page that prints titles alone.
     """
     if not by_title or known.id == met.id:
         return True
-    schemes = [{name.partition(":")[0] for name in (paper.id, *paper.identifiers)} for paper in (known, met)]
-    if schemes[0] & schemes[1] - {"title"}:
+    if _places(known) & _places(met):
         return False
     if known.authors and met.authors:
         return any(same_person(one, other) for one in known.authors for other in met.authors)
     # Without names to compare, only a title that would hardly be given twice will do.
     return is_bare(known.id) or is_bare(met.id) or len(normalised_title(met.title).split()) >= _TELLING
+
+
+def _places(paper: Paper) -> set[str]:
+    """Who gave a paper its numbers: the schemes, and the sites of addresses."""
+    names = (paper.id, *paper.identifiers)
+    return {name.partition("/" if name.startswith("url:") else ":")[0] for name in names} - {"title"}
 
 
 _TELLING = 5  # words
@@ -213,6 +220,8 @@ def merge(known: Paper, met: Paper) -> Paper:
     values["id"], values["identifiers"] = names[0], names[1:]
     if normalised_title(known.title) == normalised_title(met.title):
         values["title"] = known.title  # `$β$-OPSD` and `β-OPSD` do not take turns
+    elif newer.title.endswith(("…", "...")) and older.title.startswith(newer.title.rstrip("… .")):
+        values["title"] = older.title
     if older.abstract and _is_cut_short(newer.abstract, older.abstract):
         values["abstract"] = older.abstract
     for name in ("authors", "categories", "keywords"):

@@ -22,6 +22,7 @@ from digest.errors import LayoutError
 Element: TypeAlias = etree._Element  # noqa: SLF001 - the class has no public name
 
 _FORBIDDEN = re.compile(r"[\x00-\x08\x0e-\x1b\x7f\ud800-\udfff\ufffe\uffff]")  # not allowed in XML 1.0, 2.2
+_LONGEST_NUMBER = 19  # digits; int() raises ValueError for thousands of them
 _DAY = re.compile(r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2}))?)?")
 
 
@@ -76,7 +77,7 @@ def text(value: object) -> str | None:
 
 def number(value: object) -> int | None:
     """A whole number from 0, also where it stands in a string."""
-    if isinstance(value, str) and value.isdecimal() and value.isascii():
+    if isinstance(value, str) and value.isdecimal() and value.isascii() and len(value) < _LONGEST_NUMBER:
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 

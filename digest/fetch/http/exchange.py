@@ -40,14 +40,12 @@ class Exchange:
         self,
         *,
         user_agent: str,
-        timeout: float,
         max_bytes: int,
         network: Network,
         resolve: Resolve,
         transport: httpx.AsyncBaseTransport | None,
     ) -> None:
         self._headers = {"User-Agent": user_agent, "Accept-Encoding": ENCODINGS}
-        self._timeout = timeout
         self._max_bytes = max_bytes
         self._network = network
         self._resolve = resolve
@@ -177,9 +175,10 @@ class Exchange:
     def _client(self, proxy: httpx.Proxy | None) -> httpx.AsyncClient:
         key = "" if proxy is None else str(proxy.url)
         if key not in self._clients:
+            timeout = self._network.timeout
             self._clients[key] = httpx.AsyncClient(
                 headers=self._headers,
-                timeout=httpx.Timeout(self._timeout, connect=min(_CONNECT, self._timeout)),
+                timeout=httpx.Timeout(timeout, connect=min(_CONNECT, timeout)),
                 verify=self._context,
                 proxy=None if self._transport else proxy,
                 transport=self._transport,

@@ -27,6 +27,7 @@ _LONGEST_WAIT = (
     300.0  # seconds, as long as a window of Hugging Face's limits; who asks for more is left alone
 )
 _AGAIN = "digest tries again at the next run"
+_DEFAULT = Network()
 
 
 @dataclass(slots=True)
@@ -41,28 +42,25 @@ class _Site:
 class HttpFetcher:
     """Fetches `http:` and `https:` addresses, for any number of threads.
 
-    `timeout` is in seconds, for one try as a whole, redirects included; `max_bytes` counts the
-    unpacked body. `clock` counts seconds, and `sleep` lets them pass.
+    `max_bytes` counts the unpacked body. `clock` counts seconds, and `sleep` lets them pass.
     """
 
     def __init__(
         self,
         *,
         user_agent: str,
-        timeout: float = 60.0,
         max_bytes: int = MAX_BYTES,
-        network: Network | None = None,
+        network: Network = _DEFAULT,
         transport: httpx.AsyncBaseTransport | None = None,
         resolve: Resolve = resolve,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._timeout = timeout
+        self._timeout = network.timeout
         self._exchange = Exchange(
             user_agent=user_agent,
-            timeout=timeout,
             max_bytes=max_bytes,
-            network=network or Network(),
+            network=network,
             resolve=resolve,
             transport=transport,
         )

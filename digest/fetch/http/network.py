@@ -31,6 +31,7 @@ class Network:
 
     proxy: Proxy | None = None
     context: ssl.SSLContext | None = None  # None: the usual authorities, or $SSL_CERT_FILE
+    timeout: float = 60.0  # seconds, for one try as a whole, redirects included
 
     def proxy_for(self, url: httpx.URL) -> httpx.Proxy | None:
         """The proxy that a request goes through."""

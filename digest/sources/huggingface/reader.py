@@ -21,9 +21,12 @@ from digest.sources.huggingface.cards import reading
 
 _JSON = re.compile(r"\s*(?:\{\s*[\"}]|\[\s*[\[\]{\"])")
 _OURS = re.compile(
-    r"data-target=.DailyPapers|huggingface\.co/papers|href=./papers/\d{4}\."
+    r"data-target=.DailyPapers|href=./papers/\d{4}\."
     r"|\"(?:dailyPapers|submittedOnDailyAt|upvotes|numComments)\"\s*:|Get trending papers in your email inbox"
 )
+_LINK = re.compile(r"huggingface\.co/papers")
+# Documents that may hold such a link without being from there: JSON, feeds, e-mail, references.
+_OTHERS = re.compile(r"\s*(?:[{\[]|<(?:\?xml|rss|feed|rdf)|@\w+\s*\{|TY  - |(?:[A-Z][\w-]*: [^\n]*\n){2})")
 _HOSTS = {"huggingface.co", "www.huggingface.co", "hf.co"}
 _DAILY = {None, "", "day", "daily"}  # `periodType`; the site has used both words
 _DEEPEST = 300  # real pages have about 30; to search much deeper ones takes minutes
@@ -45,7 +48,8 @@ class HuggingFaceReader:
         except (LayoutError, ValueError):
             return False
         ours = host in _HOSTS or content.strip() == "[]" or _OURS.search(content) or text.is_layout_a(content)
-        return bool(content.strip() and ours)
+        linked = _LINK.search(content) and not _OTHERS.match(content)
+        return bool(content.strip() and (ours or linked))
 
     def read(self, page: Page, *, captured_on: date | None = None) -> Reading:
         """The papers on the page. Raises LayoutError."""
