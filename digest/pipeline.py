@@ -146,7 +146,11 @@ def _collect(
         )
         return Collected(SourceReport(source.name, period, complete=False, error=str(broken)))
     report = SourceReport(
-        source.name, period, complete=reading.complete, listed=len(found), notes=reading.notes
+        source.name,
+        replace(period, until=min(period.until, reading.until or period.until)),
+        complete=reading.complete,
+        listed=len(found),
+        notes=reading.notes,
     )
     # What could not be read today is asked for again, and so is everything around it.
     return Collected(report, found, tuple(talk.read) if reading.complete else ())

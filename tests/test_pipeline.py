@@ -293,6 +293,19 @@ def test_sources_are_read_side_by_side_and_reported_in_their_order(store: Store)
     assert [(report.source, report.new) for report in reports] == [("one", 1), ("two", 1)]
 
 
+def test_what_may_still_come_is_read_again_though_the_reading_was_complete(store: Store) -> None:
+    class Late(ListSource):
+        def collect(self, period: Period) -> Plan:
+            reading = yield from super().collect(period)
+            return replace(reading, until=NOON - HOUR)
+
+    source = Late("late", {"a": []})
+    (result,) = collect(store, source)
+    assert (result.complete, result.period.until) == (True, NOON - HOUR)
+    collect(store, source, now=NOON + DAY)
+    assert source.periods[1].since == NOON - HOUR
+
+
 def test_a_listing_bears_the_name_that_its_source_was_given(store: Store) -> None:
     class Other(ListSource):
         def collect(self, period: Period) -> Plan:

@@ -127,6 +127,7 @@ class Reading:
     captured_on: date | None = None  # the day the page itself says it shows
     notes: tuple[str, ...] = ()  # doubts that a person should know of
     complete: bool = True  # False when something that was asked for could not be read
+    until: datetime | None = None  # how far it is complete, where what is newer may still come
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ Element: TypeAlias = etree._Element  # noqa: SLF001 - the class has no public na
 
 _FORBIDDEN = re.compile(r"[\x00-\x08\x0e-\x1b\x7f\ud800-\udfff\ufffe\uffff]")  # not allowed in XML 1.0, 2.2
 _LONGEST_NUMBER = 19  # digits; int() raises ValueError for thousands of them
-_DAY = re.compile(r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2}))?)?")
+_DAY = re.compile(r"(\d{4})-(\d{1,2})(?:-(\d{1,2}))?")
 
 
 # --- documents --------------------------------------------------------------------------------
@@ -95,7 +95,7 @@ def table(value: object) -> dict[str, Any]:
 def day(value: object) -> date | None:
     """The UTC date of an instant, or a date itself, in ISO 8601.
 
-    A month is its first day and so is a year, because the end of it may lie ahead.
+    A month is its first day, because its end may lie ahead; a year alone is no day.
     """
     if not isinstance(value, str):
         return None
@@ -105,7 +105,7 @@ def day(value: object) -> date | None:
     except (ValueError, OverflowError):
         found = _DAY.fullmatch(value.strip())
     try:
-        return found and date(int(found[1]), int(found[2] or 1), int(found[3] or 1))
+        return found and date(int(found[1]), int(found[2]), int(found[3] or 1))
     except ValueError:
         return None
 

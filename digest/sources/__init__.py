@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, datetime
 
 from digest.core.model import Listing, Page, PaperId, Reading
 from digest.core.wire import readable
@@ -34,6 +34,7 @@ class Harvest:
     layouts: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     errors: list[SourceError] = field(default_factory=list)
+    until: datetime | None = None
 
     def add(self, reading: Reading, *, what: str = "", day: date | None = None, offset: int = 0) -> None:
         """Take what a page held; `day` is its edition and `offset` the place of its first listing."""
@@ -64,6 +65,7 @@ class Harvest:
             listings=tuple(self.listings.values()),
             notes=tuple(dict.fromkeys(self.notes)),
             complete=not self.errors,
+            until=self.until,
         )
 
 

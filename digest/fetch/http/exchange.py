@@ -136,7 +136,7 @@ class Exchange:
             raise FetchError(
                 "a page led to an address in a private network, which digest does not follow",
                 place=shown(str(url)),
-                remedy="If it is your own network, give the source `allow_private = true`",
+                remedy="If it is a feed of your own network, give it `allow_private = true`",
             )
         return addresses[0]
 
