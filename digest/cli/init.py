@@ -110,20 +110,20 @@ def _configuration(address: str, server: str, at: str, inbox: str) -> str:
     text = text.replace('at = ["07:00"]', f"at = [{json.dumps(at)}]")
     if address and server:
         text = _uncommented(
-            text, "email", ("from", "host", "port", "security", "username", "password = { keyring")
+            text, "# [email]", ("from", "host", "port", "security", "username", "password = { keyring")
         )
         text = text.replace("smtp.example.org", server)
         text = text.replace("me@example.org", mailbox.parse(address).address)
     if inbox:
-        text = _uncommented(text, "[sources]", ("kind", "paths"))
+        text = _uncommented(text, '# [[sources]]\n# kind = "file"', ("paths",))
         text = text.replace('["~/papers/*.txt", "~/papers/inbox/"]', f"[{json.dumps(inbox)}]")
     return text
 
 
-def _uncommented(text: str, table: str, keys: tuple[str, ...]) -> str:
-    """Put a table of the example into force, and those of its lines that begin with a key."""
-    head, mark, tail = text.partition(f"# [{table}]")
+def _uncommented(text: str, opening: str, keys: tuple[str, ...]) -> str:
+    """Put the opening of a table of the example into force, and those of its lines that begin with a key."""
+    head, mark, tail = text.partition(opening)
     body, blank, rest = tail.partition("\n\n")
     for key in keys:
         body = re.sub(rf"^# (?={re.escape(key)})", "", body, count=1, flags=re.MULTILINE)
-    return head + mark.removeprefix("# ") + body + blank + rest
+    return head + re.sub("^# ", "", mark, flags=re.MULTILINE) + body + blank + rest

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import click
 
 _LABEL = 11
+_NAMED = 3  # of those that are awaited; more would not fit on the line
 
 
 def line(label: str, text: str, *, colour: str | None = None, err: bool = False) -> None:
@@ -39,7 +40,8 @@ def progress(label: str, names: Sequence[str]) -> Iterator[Callable[[str], None]
     waiting = dict.fromkeys(names)
 
     def shown() -> str:
-        return f"waiting for {', '.join(waiting)}"
+        first, rest = list(waiting)[:_NAMED], len(waiting) - _NAMED
+        return f"waiting for {', '.join(first)}" + (f" and {rest} more" if rest > 0 else "")
 
     columns = (TextColumn(label), BarColumn(20), MofNCompleteColumn(), TextColumn("{task.fields[waiting]}"))
     console = Console(stderr=True)

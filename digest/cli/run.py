@@ -147,7 +147,7 @@ def _reported(reports: Iterable[SourceReport]) -> int:
         text = f"{report.source}: {count(report.listed, 'paper')} listed, {report.new} new"
         line("Collected", text if report.complete else f"{text}, incomplete")
         for note in report.notes:
-            line("", note, colour="yellow", err=True)
+            line("", f"{report.source}: {note}", colour="yellow", err=True)
         code = max(code, 0 if report.complete else 1)
     return code
 
