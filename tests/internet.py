@@ -78,7 +78,7 @@ def internet(folder: Path, sites: Mapping[str, Site]) -> Iterator[Internet]:
                 line = _request(self.rfile)
                 if line[0] != "CONNECT":
                     _send(
-                        self.wfile, world.answer(line[1] if "//" in line[1] else f"http://{_DIRECT}{line[1]}")
+                        self.wfile, world.answer(line[1] if "//" in line[1] else f"http://{DIRECT}{line[1]}")
                     )
                     return
                 self.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")
@@ -102,7 +102,7 @@ def internet(folder: Path, sites: Mapping[str, Site]) -> Iterator[Internet]:
         thread.join()
 
 
-_DIRECT = "direct"
+DIRECT = "direct"
 """The host of requests that come without a proxy in between."""
 
 

@@ -87,8 +87,10 @@ def submissions(draw: st.DrawFn) -> list[Submission]:
         day = MONDAY + timedelta(days=offset)
         if day.isoweekday() > 5:
             continue
-        for number in range(draw(st.integers(0, 3))):
-            found.append(Submission(f"2611.{offset:02}{number:03}", day, draw(st.integers(0, 23))))
+        found += (
+            Submission(f"2611.{offset:02}{number:03}", day, draw(st.integers(0, 23)))
+            for number in range(draw(st.integers(0, 3)))
+        )
     returning = draw(st.lists(st.sampled_from(found), max_size=3, unique=True)) if found else []
     found += [
         Submission(item.number, item.day + timedelta(days=7), item.hour)
