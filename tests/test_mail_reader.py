@@ -1,0 +1,163 @@
+"""E-mail alerts, as mail programs save them and as they break."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from datetime import UTC, date, datetime
+
+import pytest
+from documents import DATA
+from hypothesis import given
+from hypothesis import strategies as st
+
+from digest.core.document import reading_document
+from digest.core.model import Page, Reading
+from digest.errors import LayoutError, SourceError
+from digest.sources.mail import MailReader
+
+NOW = datetime(2026, 11, 20, 7, tzinfo=UTC)
+READER = MailReader()
+HEAD = "From: a@lab.example\r\nDate: Fri, 20 Nov 2026 05:00:00 +0000\r\n"
+ARXIV = (DATA / "mail" / "arxiv.eml").read_text(encoding="utf-8")
+
+
+def page(content: str | bytes) -> Page:
+    return Page("file:///alert.eml", content.encode() if isinstance(content, str) else content, None, NOW)
+
+
+def read(content: str | bytes, captured_on: date | None = None) -> Reading:
+    return READER.read(page(content), captured_on=captured_on)
+
+
+def html(body: str) -> str:
+    return f"{HEAD}Content-Type: text/html; charset=utf-8\r\n\r\n{body}"
+
+
+def test_a_message_is_recognised_by_its_header_alone() -> None:
+    assert READER.recognises(page(HEAD))
+    assert READER.recognises(page(f"From x@lab.example Fri Nov 20\r\n{HEAD}\r\nTo: anybody"))
+    assert READER.recognises(page(f"\n{HEAD}Subject: long\r\n\tand folded\r\n\r\n<html>"))
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "\0", "Dear diary", "From: me", "Date: today\nTo: me", "{}", "<html>From: a\nDate: b",
+     "Title: x\nAuthors: y\nFrom there on\nDate: x", f"\n\nhello\n{HEAD}",
+     "new\nGet trending papers\nFrom: a\nDate: b"],
+)  # fmt: skip
+def test_other_text_is_not_recognised(content: str) -> None:
+    assert not READER.recognises(page(content))
+
+
+def test_a_mailing_is_read_the_same_however_its_lines_end_and_its_text_is_packed() -> None:
+    head, _, body = ARXIV.partition("\n\n")
+    wanted = read(ARXIV)
+    assert read(ARXIV.replace("\n", "\r\n")) == wanted
+    quoted = body.replace("=", "=3D").replace("cs.DL", "cs=2E=\nDL")
+    assert read(f"{head}\nContent-Transfer-Encoding: quoted-printable\n\n{quoted}") == wanted
+    packed = f"--b\nContent-Type: text/plain\n\n{body}\n--b\nContent-Type: text/html\n\n<p>x</p>\n--b--\n"
+    assert read(f'{HEAD}Content-Type: multipart/alternative; boundary="b"\n\n{packed}') == wanted
+    escaped = body.replace("&", "&amp;").replace("<", "&lt;")
+    assert read(html(f"<pre>{escaped}</pre>")) == wanted
+
+
+def test_a_mailing_cut_short_keeps_what_it_holds_and_is_incomplete() -> None:
+    reading = read(ARXIV[: ARXIV.index("  Listed twice.")])
+    assert [listing.paper.id for listing in reading.listings][-1] == "arxiv:2611.90003"
+    assert (reading.complete, reading.notes) == (False, ("the mail is cut short within its last entry",))
+
+
+def test_a_mailing_whose_entries_say_nothing_is_broken() -> None:
+    with pytest.raises(LayoutError, match="none of the entries"):
+        read(f"{HEAD}\r\n\\\\\narXiv:2611.90001\nNothing: here\n\\\\\n")
+
+
+def test_the_day_of_a_mail_without_a_date_is_the_one_that_is_given() -> None:
+    undated = ARXIV.replace("Date: Fri, 20 Nov 2026 00:02:10 -0500", "Date: one of these days")
+    assert read(undated).listings[0].listed_on is None
+    assert read(undated, date(2026, 11, 21)).listings[0].listed_on == date(2026, 11, 21)
+
+
+def test_an_old_number_is_known_by_its_archive() -> None:
+    body = (
+        "\\\\\nPaper: hep-th/9909999\nTitle: Old\n\\\\\n  Old.\n\\\\ ( https://arxiv.org/abs/hep-th/9909999 )"
+    )
+    (listing,) = read(f"{HEAD}\r\n{body}").listings
+    assert (listing.paper.id, listing.paper.published) == ("arxiv:hep-th/9909999", None)
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "iso-8859-1", "no-such-charset", "utf\0-8"])
+def test_text_is_read_whatever_a_mail_says_of_its_encoding(charset: str) -> None:
+    link = '<a href="https://doi.org/10.5555/a">Größe aller Dinge</a>'
+    content = f'{HEAD}Content-Type: text/html; charset="{charset}"\r\n\r\n{link}'
+    for encoding in ("utf-8", "iso-8859-1"):
+        if charset != "iso-8859-1" or encoding == charset:
+            assert read(content.encode(encoding)).listings[0].paper.title == "Größe aller Dinge"
+
+
+def test_a_mail_about_something_else_says_which_alerts_are_known() -> None:
+    with pytest.raises(LayoutError, match="no papers can be found in this mail") as caught:
+        read(html('<a href="https://lab.example/">Come to our party tonight</a>'))
+    assert "arXiv and Google Scholar" in str(caught.value.remedy)
+
+
+@pytest.mark.parametrize(
+    "href", ["http://[", "https://safelinks.protection.outlook.com/?url=" * 9 + "x", "mailto:a@b.c"]
+)
+def test_a_link_that_leads_nowhere_is_no_paper(href: str) -> None:
+    with pytest.raises(LayoutError):
+        read(html(f'<a href="{href}">Three words here</a>'))
+
+
+def test_a_paper_of_scholar_whose_link_leads_nowhere_is_known_by_its_title() -> None:
+    link = '<h3><a href="https://scholar.google.com/scholar_url?url=javascript:x">One</a></h3>'
+    assert read(html(link)).listings[0].paper.id.startswith("title:")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        HEAD + "".join(f"Content-Type: multipart/mixed; boundary=b{n}\n\n--b{n}\n" for n in range(3000)),
+        html("<div>" * 100_000),
+        html('<h3><a href="https://scholar.google.com/scholar_url?url=x">a b c' * 20_000),
+        html("<a b='" * 50_000),
+        f"{HEAD}\n\\\\\narXiv:2611.90001\nTitle: x\nAuthors: {'(' * 50_000}{')' * 50_000}",
+        f"{HEAD}\n" + "\\\\\narXiv:2611.90001\nTitle: x\n" * 20_000,
+        f"{HEAD}\n\\\\\narXiv:2611.90001\n" + "%-" * 50_000,
+        HEAD * 20_000,
+    ],
+)
+def test_hostile_mails_are_harmless(content: str) -> None:
+    READER.recognises(page(content))
+    with contextlib.suppress(LayoutError):
+        read(content)
+
+
+SAMPLES = [path.read_bytes() for path in sorted((DATA / "mail").glob("*.eml"))]
+PIECES = [
+    b"", b"\0", b"\xff", b"=?", b"?=", b"(", b'"', b";", b"charset=x-y", b"\r\n ", b":", b"\\\\\n", b"<",
+    b"<h3>", b"<a href='http://['>", b"--b\n", b"=\n", b"Content-Transfer-Encoding: base64\n",
+    b"Content-Type: message/rfc822\n",
+]  # fmt: skip
+
+
+@given(
+    st.sampled_from(SAMPLES),
+    st.lists(st.tuples(st.integers(0, 3000), st.integers(0, 40), st.sampled_from(PIECES))),
+)
+def test_no_bytes_raise_anything_but_a_source_error(
+    content: bytes, changes: list[tuple[int, int, bytes]]
+) -> None:
+    for place, length, piece in changes:
+        content = content[:place] + piece + content[place + length :]
+    READER.recognises(page(content))
+    with contextlib.suppress(SourceError):
+        json.dumps(reading_document(read(content)))
+
+
+@given(st.binary())
+def test_arbitrary_bytes_raise_nothing_but_a_source_error(content: bytes) -> None:
+    READER.recognises(page(content))
+    with contextlib.suppress(SourceError):
+        read(content)
