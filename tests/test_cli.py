@@ -6,6 +6,8 @@ import email
 import email.policy
 import io
 import json
+import os
+import re
 import shutil
 import socket
 import ssl
@@ -722,6 +724,31 @@ def test_without_a_network_a_live_source_is_reported_and_the_rest_goes_on(
     assert "Composed    me: 1 paper of 3: Swin 1" in run.out
     assert run("status", "--config", config) == 0
     assert "huggingface: failed" in run.out
+
+
+def test_on_a_terminal_one_sees_what_is_still_awaited(tmp_path: Path) -> None:
+    extra = "".join(
+        f'[[sources]]\nkind = "file"\nname = "folder {n}"\npaths = ["inbox/"]\n' for n in range(4)
+    )
+    config = configure(tmp_path, extra=extra)
+    (tmp_path / "inbox" / "one.txt").write_text(SWIN_PAGE, encoding="utf-8")
+    terminal, other_end = os.openpty()
+    environ = os.environ | {"TERM": "xterm", "COLUMNS": "100"}
+    done = subprocess.run(
+        [sys.executable, "-m", "digest", "collect", "--config", config],
+        stdout=subprocess.PIPE,
+        stderr=other_end,
+        check=False,
+        env=environ,
+    )
+    os.close(other_end)
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", os.read(terminal, 100_000).decode())
+    os.close(terminal)
+    assert done.returncode == 0
+    assert "waiting for folder 0, folder 1, folder 2 and 2 more" in shown
+    assert "Collecting" in shown
+    lines = done.stdout.decode().splitlines()
+    assert [line.split(":")[0] for line in lines[:2]] == ["Collected   folder 0", "Collected   folder 1"]
 
 
 def test_a_dry_run_needs_sqlite(tmp_path: Path, run: Run) -> None:
