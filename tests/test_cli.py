@@ -947,6 +947,10 @@ def test_paths_that_cannot_be_made_or_looked_up_are_told_in_words(tmp_path: Path
         assert run(command, "--config", config) == 1
         assert f"{tmp_path / 'data'}: this folder cannot be written" in run.err
     (tmp_path / "data").unlink()
+    (tmp_path / "data" / "digest.lock").mkdir(parents=True)
+    assert run("run", "--config", config) == 1
+    assert "this folder cannot be written" in run.err
+    (tmp_path / "data" / "digest.lock").rmdir()
     config.write_text(config.read_text().replace("inbox/", "x" * 300))
     assert run("run", "--config", config) == 1
     assert "this path cannot be looked up" in run.err

@@ -18,6 +18,7 @@ from digest.render import (
     byline,
     clean,
     covered,
+    dated,
     environment,
     gaps,
     heartbeat,
@@ -220,6 +221,14 @@ def test_a_source_is_named_once_with_its_highest_numbers() -> None:
     )
     assert badges(Recommendation(item, listings, 1.0, ())) == ("Hugging Face · ▲ 41 · 1 comment", "arXiv")
     assert source_label("my-own_feed") == "My Own Feed"
+
+
+def test_a_paper_bears_the_day_it_was_published_or_else_listed_first() -> None:
+    item = paper(published=None)
+    listings = tuple(Listing(item, "arxiv", day, 0) for day in (None, date(2026, 11, 19), date(2026, 11, 18)))
+    assert dated(Recommendation(item, listings, 1.0, ())) == "18 Nov 2026"
+    assert dated(Recommendation(item, listings[:1], 1.0, ())) == "undated"
+    assert dated(Recommendation(paper(published=date(2026, 11, 2)), listings, 1.0, ())) == "2 Nov 2026"
 
 
 def test_the_heartbeat_counts_every_matched_paper() -> None:

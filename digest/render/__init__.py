@@ -60,6 +60,7 @@ _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Su
 _SOURCES = {
     "arxiv": "arXiv",
     "biorxiv": "bioRxiv",
+    "europepmc": "Europe PMC",
     "huggingface": "Hugging Face",
     "medrxiv": "medRxiv",
     "openalex": "OpenAlex",
@@ -97,6 +98,7 @@ def environment(*folders: Path) -> jinja2.Environment:
         badges=badges,
         byline=byline,
         covered=covered,
+        dated=dated,
         gaps=gaps,
         heartbeat=heartbeat,
         links=links,
@@ -278,6 +280,13 @@ def badges(recommendation: Recommendation) -> tuple[str, ...]:
             parts.append(quantity(comments, "comment"))
         made.append(" · ".join(parts))
     return tuple(made)
+
+
+def dated(recommendation: Recommendation) -> str:
+    """The day of a paper: when it was published, or else listed first."""
+    listed = (listing.listed_on for listing in recommendation.listings if listing.listed_on)
+    known = recommendation.paper.published or min(listed, default=None)
+    return day(known) if known else "undated"
 
 
 def counts(digest: Digest) -> tuple[int, tuple[str, ...]]:
