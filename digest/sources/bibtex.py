@@ -138,7 +138,7 @@ def _paper(fields: Mapping[str, str]) -> Paper | None:
         "archiveprefix", fields.get("eprinttype", "arxiv" if "arxiv" in eprint.lower() else "")
     )
     doi = identity.first(identity.doi(fields.get(name, "").replace("\\", "")) for name in ("doi", "url"))
-    arxiv = identity.arxiv_id(eprint if archive.lower() == "arxiv" else _arxiv_address(url))
+    arxiv = identity.arxiv_id(eprint) if archive.lower() == "arxiv" else identity.arxiv_id_at(url)
     names = identity.identifiers(
         title=title,
         arxiv=arxiv,
@@ -163,10 +163,6 @@ def _paper(fields: Mapping[str, str]) -> Paper | None:
         doi=doi,
         keywords=tuple(filter(None, map(str.strip, re.split("[;,]", fields.get("keywords", ""))))),
     )
-
-
-def _arxiv_address(url: str | None) -> str:
-    return url if url and "arxiv.org/" in url else ""
 
 
 def _people(text: str) -> Iterator[str]:

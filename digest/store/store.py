@@ -227,7 +227,9 @@ class Store:
             .order_by(papers.c.id)
         ).mappings()
         known: dict[int, Paper] = {}
+        taken: set[str] = set()
         for row in rows:
+            taken.add(row["alias"])
             found = records.paper(row)
             by_title = identity.is_bare(PaperId(row["alias"]))
             if identity.may_merge(found, paper, by_title=by_title):
@@ -246,16 +248,19 @@ class Store:
             merged = identity.merge(its, merged)
             self._absorb(connection, other, into=key)
         merged = identity.merge(merged, paper)
-        changed = not identity.same_words(before, merged)
-        if changed or merged != before:
+        changed = merged != before and not identity.same_words(before, merged)
+        if merged != before:
             values = records.paper_row(merged) | ({"revision": revision} if changed else {})
             connection.execute(update(papers).where(papers.c.id == key).values(values))
-        self._name(connection, key, (*names, *identity.aliases(merged)))
+        self._name(
+            connection, key, [name for name in (*names, *identity.aliases(merged)) if name not in taken]
+        )
         return key, False, changed
 
     def _name(self, connection: Connection, key: int, names: Iterable[PaperId]) -> None:
-        for name in dict.fromkeys(names):
-            connection.execute(self._insert(aliases).values(alias=name, paper=key).on_conflict_do_nothing())
+        rows = [{"alias": name, "paper": key} for name in dict.fromkeys(names)]
+        if rows:
+            connection.execute(self._insert(aliases).on_conflict_do_nothing(), rows)
 
     def _absorb(self, connection: Connection, other: int, *, into: int) -> None:
         """Give everything that hangs on one record of a paper to another one."""
