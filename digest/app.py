@@ -96,7 +96,9 @@ class App:
             error.place = source.file.place((*source.keys, "kind"))
             raise
         try:
-            built: Source = configuration.call(factory, source, provided, secret=self._secret)
+            built: Source = configuration.call(
+                factory, source, provided, secret=lambda table: self._key_of(source.name, table)
+            )
         except DigestError:
             raise
         except Exception as error:
@@ -188,6 +190,21 @@ class App:
 
         places = table.model_dump(exclude_none=True)
         return CredentialReference(**places | {"command": tuple(places.get("command", ()))})
+
+    def _key_of(self, source: str, table: CredentialTable) -> Secret:
+        self._keys[source] = table
+        return self._secret(table)
+
+    @cached_property
+    def _keys(self) -> dict[str, CredentialTable]:
+        return {}
+
+    @property
+    def keys(self) -> Mapping[str, CredentialTable]:
+        """The places of the sources' keys and of the proxy's password. Raises ConfigError, PluginError."""
+        _ = self.sources  # which fills them in
+        password = self.config.network.proxy_password
+        return self._keys | ({"proxy": password} if password else {})
 
     def _secret(self, table: CredentialTable) -> Secret:
         """What gives a secret when it is needed."""

@@ -106,3 +106,29 @@ def test_the_readme_names_every_kind_of_source() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     table = readme.partition("## Where papers come from")[2].partition("### A source")[0]
     assert set(plugins.names("sources")) <= set(re.findall(r"`(\w+)`", table))
+
+
+def test_a_check_looks_for_the_keys_of_sources_and_of_the_proxy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = (
+        '[network]\nproxy = "http://127.0.0.1:9"\nproxy_username = "me"\n'
+        'proxy_password = { env = "DIGEST_TEST_PROXY" }\n'
+        '[[sources]]\nkind = "pubmed"\nquery = "ferns"\nkey = { env = "DIGEST_TEST_KEY" }\n'
+    )
+    config = configure(tmp_path, extra=keys)
+    monkeypatch.setenv("DIGEST_TEST_KEY", "hunter2")
+    monkeypatch.setenv("DIGEST_TEST_PROXY", "hunter3")
+    result = CliRunner().invoke(cli, ["check", "--config", str(config)], standalone_mode=False)
+    assert "pubmed: " in result.output
+    assert "proxy: " in result.output
+    assert "hunter" not in result.output
+    assert result.return_value == 0
+    monkeypatch.delenv("DIGEST_TEST_KEY")
+    result = CliRunner().invoke(cli, ["check", "--config", str(config)], standalone_mode=False)
+    assert "DIGEST_TEST_KEY" in result.output
+    assert result.return_value == 2
+    configure(tmp_path, extra=keys.replace("query", "quarry"))
+    result = CliRunner().invoke(cli, ["check", "--config", str(config)], standalone_mode=False)
+    assert "Did you mean query?" in result.output
+    assert "DIGEST_TEST_KEY" not in result.output

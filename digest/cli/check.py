@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,7 +16,7 @@ from digest.errors import ConfigError, DigestError
 
 if TYPE_CHECKING:
     from digest.app import App
-    from digest.config import EmailTable
+    from digest.config import CredentialTable, EmailTable
 
 
 class _Finding(NamedTuple):
@@ -50,6 +50,8 @@ def _findings(config: str | None, *, online: bool) -> Iterator[_Finding]:
         "config", f"{app.config.path}, {len(app.config.profiles)} profiles, {app.config.timezone}", 0
     )
     yield _checked("sources", lambda: ", ".join(source.name for source in app.sources))
+    if keys := _keys(app):
+        yield _checked("keys", lambda: ", ".join(f"{name}: {_resolved(app, keys[name])}" for name in keys))
     for name, folder in (("data", app.config.data_dir), ("output", app.config.output_dir)):
         yield _checked(name, partial(_writable, folder))
     yield _checked("database", lambda: _database(app))
@@ -99,12 +101,22 @@ def _database(app: App) -> str:
         return f"{store.revision()} changes stored"
 
 
+def _keys(app: App) -> Mapping[str, CredentialTable]:
+    try:
+        return app.keys
+    except DigestError:
+        return {}  # which `sources` has told
+
+
 def _secret(app: App, email: EmailTable) -> str:
+    return _resolved(app, email.password) if email.password else "no password is configured"
+
+
+def _resolved(app: App, table: CredentialTable) -> str:
+    """Where a secret is. Raises CredentialError if it is not there."""
     from digest import credentials
 
-    if email.password is None:
-        return "no password is configured"
-    reference = app.credential(email.password)
+    reference = app.credential(table)
     credentials.resolve(reference, environ=app.environ)
     return credentials.describe(reference)
 
