@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from sites import page
 
 from digest import app
 from digest.core.document import reading_document
 from digest.core.model import Page, Reading
 from digest.sources import read_page
 
-NOW = datetime(2026, 11, 20, 7, tzinfo=UTC)
 DATA = Path(__file__).resolve().parent / "data"
 SHARED = DATA / "shared"
 """Documents of pages that sites served, which are not ours to hand on: numbers and dates alone."""
@@ -20,7 +20,7 @@ SHARED = DATA / "shared"
 
 def saved(path: Path) -> Page:
     """A file as a page."""
-    return Page(path.as_uri(), path.read_bytes(), None, NOW)
+    return page(path.read_bytes(), path.as_uri())
 
 
 def read(path: Path) -> Reading:

@@ -2,52 +2,39 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 import pytest
-from documents import read, saved
+from documents import DATA, read, saved
 from hypothesis import given
 from hypothesis import strategies as st
+from sites import NOW, Answer, at, converse, page, parameters, period
 
-from digest.core.model import Page, Period, Reading, Request
+from digest.core.model import Pace, Period, Reading, Request
 from digest.errors import FetchError, LayoutError, SourceError
 from digest.sources.arxiv import ArXiv, ArXivReader
 from digest.sources.arxiv.announcements import announced_on, between, last_due
 
-DATA = Path(__file__).resolve().parent / "data" / "arxiv"
+PAGES = DATA / "arxiv"
 READER = ArXivReader()
 DAY = timedelta(days=1)
-NOW = datetime(2026, 11, 20, 7, tzinfo=UTC)
-
-
-def page(content: str | bytes, url: str = "file:///saved/page") -> Page:
-    return Page(url, content.encode() if isinstance(content, str) else content, None, NOW)
-
-
-def at(text: str) -> datetime:
-    return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
 def midnight(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
-def period(since: str, until: str) -> Period:
-    return Period(at(since), at(until))
-
-
 # --- the reader -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in DATA.iterdir() if path.suffix != ".json"))
+@pytest.mark.parametrize("name", sorted(path.name for path in PAGES.iterdir() if path.suffix != ".json"))
 def test_saved_pages_are_known_without_their_address(name: str) -> None:
-    assert READER.recognises(saved(DATA / name))
+    assert READER.recognises(saved(PAGES / name))
 
 
 @pytest.mark.parametrize("url", ["https://arxiv.org/abs/2611.00001", "https://export.arxiv.org/api/query"])
@@ -124,7 +111,7 @@ def test_a_page_that_is_broken_or_an_error_is_never_a_day_without_papers(content
 def test_the_day_that_a_person_gives_wins_over_the_page() -> None:
     day = date(2026, 1, 2)
     for name in ("listing-new.html", "feed.rss", "api.xml", "oai.xml"):
-        assert READER.read(saved(DATA / name), captured_on=day).captured_on == day
+        assert READER.read(saved(PAGES / name), captured_on=day).captured_on == day
 
 
 def test_a_list_of_deleted_records_alone_is_a_good_page() -> None:
@@ -161,7 +148,7 @@ def test_the_body_of_an_entry_without_its_number_is_no_paper() -> None:
 def test_a_record_whose_id_is_none_is_left_out() -> None:
     record = "<record><metadata><arXiv><id>none</id><created>2026-11-20</created></arXiv></metadata></record>"
     content = (
-        (DATA / "oai.xml").read_text(encoding="utf-8").replace("<ListRecords>", f"<ListRecords>{record}")
+        (PAGES / "oai.xml").read_text(encoding="utf-8").replace("<ListRecords>", f"<ListRecords>{record}")
     )
     assert READER.read(page(content)).notes[0].startswith("2 of 4 entries have no title or no number")
 
@@ -174,15 +161,6 @@ def test_a_month_that_is_none_is_no_date() -> None:
 def test_the_truncated_feed_of_a_real_day_is_an_error(shared: Path) -> None:
     with pytest.raises(SourceError, match="cut short"):
         read(shared / "fixtures/arxiv_rss/TRUNCATED_rss_cs.AI_2025-09-18.xml")
-
-
-@given(st.binary(max_size=400), st.sampled_from(sorted(DATA.glob("*[!n]"))), st.integers(0, 3000))
-def test_a_page_cut_and_spoiled_anywhere_is_read_or_refused(noise: bytes, path: Path, where: int) -> None:
-    content = path.read_bytes()
-    spoiled = page(content[:where] + noise + content[where + len(noise) :])
-    READER.recognises(spoiled)
-    with contextlib.suppress(LayoutError):
-        READER.read(spoiled)
 
 
 # --- the calendar -----------------------------------------------------------------------------
@@ -262,9 +240,6 @@ class Submission:
         return announced_on(self.revised) if self.revised else None
 
 
-Answer = str | FetchError | None
-
-
 @dataclass
 class Site:
     """Shows the last announcement alone, and knows everything that was ever announced."""
@@ -285,7 +260,7 @@ class Site:
             if url.startswith(beginning):
                 return answer(url)
         host = urlsplit(url).hostname
-        query = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
+        query = parameters(url)
         if host == "arxiv.org":
             return self.listing(urlsplit(url).path.split("/")[2])
         if host == "rss.arxiv.org":
@@ -422,20 +397,12 @@ def oai(items: Sequence[Submission], *, more: str = "") -> str:
 
 def collected(source: ArXiv, span: Period, site: Callable[[str], Answer]) -> Reading:
     """What a source makes of a site."""
-    plan = source.collect(span)
-    request: Request = next(plan)
-    try:
-        while True:
-            assert request.pace is not None
-            assert (request.pace.site, request.pace.interval) == ("arxiv.org", 3.0)
-            answer = site(request.url)
-            if isinstance(answer, FetchError):
-                request = plan.throw(answer)
-            else:
-                request = plan.send(None if answer is None else page(answer, request.url))
-    except StopIteration as stop:
-        reading: Reading = stop.value
-        return reading
+
+    def answer(request: Request) -> Answer:
+        assert request.pace == Pace("arxiv.org", 3.0)
+        return site(request.url)
+
+    return converse(source, span, answer)[0]
 
 
 def daily(first: date, last: date, categories: tuple[str, ...] = ("cs.CV",)) -> list[Submission]:
@@ -709,17 +676,13 @@ def test_an_empty_page_of_the_api_is_asked_for_again() -> None:
     arxiv = site("2026-11-20T07:00")
     left = [api([], total=5), api([], total=5), api([], total=5)]
     arxiv.answers["https://export"] = lambda _: (
-        left.pop() if left else Site.api(arxiv, query(arxiv.asked[-1]))
+        left.pop() if left else Site.api(arxiv, parameters(arxiv.asked[-1]))
     )
     reading = collected(CV, period("2026-11-18T07:00", "2026-11-20T07:00"), arxiv)
     assert asked(arxiv) == ["listing", *["api"] * 4]
     assert len(set(arxiv.asked)) == 2
     assert ("19", "new") in days(reading)
     assert reading.notes == ()
-
-
-def query(url: str) -> dict[str, str]:
-    return {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
 
 
 @pytest.mark.parametrize(
@@ -974,7 +937,7 @@ def test_abstracts_that_a_page_leaves_out_are_asked_for_together() -> None:
     span = period("2026-11-19T07:00", "2026-11-20T07:00")
     reading = collected(CV, span, arxiv)
     assert asked(arxiv) == ["listing", "api", "api"]
-    assert len(query(arxiv.asked[1])["id_list"].split(",")) == 100
+    assert len(parameters(arxiv.asked[1])["id_list"].split(",")) == 100
     assert {item.paper.abstract for item in reading.listings} == {"Nothing is described."}
     assert {item.announce_type for item in reading.listings} == {"new"}
 

@@ -7,27 +7,22 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sites import JSON, NOW, Answer, at, converse, gone, page
 
 from digest.core.document import reading_document
-from digest.core.model import Page, Period, Reading, Request
+from digest.core.model import Period, Reading, Request
 from digest.errors import FetchError, LayoutError, SourceError
 from digest.sources.biorxiv import BioRxiv, BioRxivReader, MedRxiv
 
-NOW = datetime(2026, 11, 20, 7, tzinfo=UTC)
 READER = BioRxivReader()
 Row = dict[str, Any]
-
-
-def page(value: object, url: str = "https://api.biorxiv.org/details/biorxiv/x") -> Page:
-    content = value if isinstance(value, bytes) else json.dumps(value).encode()
-    return Page(url, content, "application/json", NOW)
 
 
 def row(number: int, day: str = "2026-11-18", **values: object) -> Row:
@@ -45,7 +40,9 @@ def row(number: int, day: str = "2026-11-18", **values: object) -> Row:
     } | values
 
 
-def answer(rows: list[Row], total: object = None, *, status: str = "ok", category: str = "all") -> object:
+def answer(
+    rows: list[Row], total: object = None, *, status: str = "ok", category: str = "all"
+) -> dict[str, Any]:
     said = {"status": status, "category": category, "count": len(rows), "total": total}
     return {"messages": [said], "collection": rows}
 
@@ -58,44 +55,28 @@ class Site:
     categories: tuple[str, ...] = ("ecology", "cell biology")
     per_page: int = 30
     total: Callable[[int], object] = str
-    broken: dict[int, FetchError | object] = field(default_factory=dict)  # by cursor; None: unchanged
+    broken: dict[int, Answer] = field(default_factory=dict)  # by cursor; None: unchanged
     asked: list[Request] = field(default_factory=list)
 
-    def answer(self, request: Request) -> Page | None:
+    def answer(self, request: Request) -> Answer:
         self.asked.append(request)
         parts = urlsplit(request.url)
         since, until, cursor, form = parts.path.split("/")[3:]
         assert form == "json"
         if int(cursor) in self.broken:
-            instead = self.broken[int(cursor)]
-            if isinstance(instead, FetchError):
-                raise instead
-            return None if instead is None else page(instead, request.url)
+            return self.broken[int(cursor)]
         category = parse_qs(parts.query).get("category", ["all"])[0].replace("_", " ")
         category = category if category in self.categories else "all"
         found = [item for item in self.rows if since <= item["date"] <= until]
         found = [item for item in found if category in ("all", item["category"])]
         shown = found[int(cursor) :][: self.per_page]
         if not shown:
-            return page({"messages": [{"status": "no posts found"}], "collection": []}, request.url)
-        return page(answer(shown, self.total(len(found)), category=category), request.url)
+            return {"messages": [{"status": "no posts found"}], "collection": []}
+        return answer(shown, self.total(len(found)), category=category)
 
 
 def collected(source: BioRxiv, site: Site, since: str = "2026-11-19", until: datetime = NOW) -> Reading:
-    start = datetime.fromisoformat(since).replace(tzinfo=UTC)
-    plan = source.collect(Period(start, until))
-    try:
-        request = next(plan)
-        while True:
-            try:
-                found = site.answer(request)
-            except FetchError as error:
-                request = plan.throw(error)
-            else:
-                request = plan.send(found)
-    except StopIteration as stop:
-        reading: Reading = stop.value
-        return reading
+    return converse(source, Period(at(since), until), site.answer)[0]
 
 
 def cursors(site: Site) -> list[int]:
@@ -104,10 +85,6 @@ def cursors(site: Site) -> list[int]:
 
 def numbers(reading: Reading) -> list[int]:
     return [int(listing.paper.id[-6:]) for listing in reading.listings]
-
-
-def gone(status: int = 503) -> FetchError:
-    return FetchError("no answer", place="https://api.biorxiv.org", status=status, transient=True)
 
 
 # --- the reader -------------------------------------------------------------------------------
@@ -131,7 +108,7 @@ def gone(status: int = 503) -> FetchError:
 )
 def test_an_answer_that_is_broken_or_an_error_is_never_taken_for_no_papers(value: object, words: str) -> None:
     with pytest.raises(LayoutError, match=re.escape(words)) as caught:
-        READER.read(page(value))
+        READER.read(page(value, "https://api.biorxiv.org/details/biorxiv/x"))
     assert caught.value.place == "https://api.biorxiv.org/details/biorxiv/x"
     assert caught.value.remedy
 
@@ -141,7 +118,7 @@ def test_answers_of_the_api_are_recognised_and_those_of_others_are_not() -> None
     assert READER.recognises(page(answer([row(1)]), "file:///saved/page.json"))
     for other in (b"", b"[]", b'{"messages": [1]}', b'<p>"messages": ["collection": [', b'{"data": []}'):
         assert not READER.recognises(page(other, "https://example.org/"))
-    assert not READER.recognises(page(answer([]), "http://["))
+    assert READER.recognises(page(answer([]), "http://["))
 
 
 def test_a_version_without_number_is_taken_for_the_first_and_one_without_date_has_none() -> None:
@@ -165,15 +142,10 @@ def test_figures_that_are_never_closed_are_read_in_a_time_that_grows_with_their_
     assert listing.paper.abstract.startswith("O_FIG O_FIG")
 
 
-VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=5,
-)
 ROWS = st.fixed_dictionaries(
     {},
     optional={
-        name: VALUES
+        name: JSON
         | st.sampled_from(["10.64898/2026.11.01.000001", "2026-11-18", "2", "withdrawn", "{beta}", "A, B;"])
         for name in row(1)
     },
@@ -183,9 +155,9 @@ ROWS = st.fixed_dictionaries(
 @given(
     st.fixed_dictionaries(
         {
-            "messages": VALUES
-            | st.lists(st.fixed_dictionaries({"status": VALUES | st.just("ok"), "count": VALUES})),
-            "collection": VALUES | st.lists(VALUES | ROWS),
+            "messages": JSON
+            | st.lists(st.fixed_dictionaries({"status": JSON | st.just("ok"), "count": JSON})),
+            "collection": JSON | st.lists(JSON | ROWS),
         }
     )
 )
@@ -307,7 +279,7 @@ def test_categories_of_which_nothing_is_found_are_doubted() -> None:
 
 
 def test_what_was_read_before_a_failure_is_kept_and_the_reading_is_incomplete() -> None:
-    faults: tuple[object, ...] = (gone(), {"messages": []})
+    faults: tuple[Answer, ...] = (gone(503), {"messages": []})
     for fault in faults:
         site = Site([row(n) for n in range(70)], broken={30: fault})
         reading = collected(BioRxiv(), site)

@@ -6,12 +6,11 @@ import contextlib
 import json
 from datetime import date
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sites import ONE_DAY, TEN_DAYS, gone, page, talk
+from sites import JSON, ONE_DAY, TEN_DAYS, gone, page, parameters, talk
 
 from digest.core.document import reading_document
 from digest.core.model import Paper
@@ -33,10 +32,6 @@ def answer(*works: object, following: str | None = "next") -> dict[str, Any]:
 
 def full(first: int) -> dict[str, Any]:
     return answer(*(work(first + n) for n in range(ROWS)), following=f"a+b/{first}=")
-
-
-def parameters(url: str) -> dict[str, str]:
-    return {name: value for name, (value,) in parse_qs(urlsplit(url).query).items()}
 
 
 def paper(**fields: object) -> Paper:
@@ -206,11 +201,6 @@ def test_pages_of_others_are_not_recognised() -> None:
         assert not READER.recognises(page(other))
 
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=10,
-)
 DATE = st.fixed_dictionaries({"date-parts": st.lists(st.lists(st.integers() | JSON)) | JSON}) | JSON
 RELATION = st.lists(st.fixed_dictionaries({}, optional={"id": st.text() | JSON, "id-type": JSON}) | JSON)
 WORK = st.fixed_dictionaries(
@@ -238,10 +228,3 @@ def test_works_of_any_kind_raise_nothing_but_a_source_error(works: list[object])
     READER.recognises(content)
     with contextlib.suppress(SourceError):
         json.dumps(reading_document(READER.read(content))).encode()
-
-
-@given(st.binary())
-def test_arbitrary_bytes_raise_nothing_but_a_source_error(content: bytes) -> None:
-    READER.recognises(page(content))
-    with contextlib.suppress(SourceError):
-        READER.read(page(content))

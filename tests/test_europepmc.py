@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sites import ONE_DAY, TEN_DAYS, Answer, gone, page, talk
+from sites import JSON, ONE_DAY, TEN_DAYS, Answer, gone, page, parameters, talk
 
 from digest.core.document import reading_document
 from digest.core.model import Paper
@@ -28,10 +27,6 @@ def answer(*records: object, hits: int | None = None, following: str | None = No
     marks = {} if following is None else {"nextCursorMark": following}
     count = len(records) if hits is None else hits
     return {"version": "6.9", "hitCount": count, **marks, "resultList": {"result": list(records)}}
-
-
-def parameters(url: str) -> dict[str, str]:
-    return {name: value for name, (value,) in parse_qs(urlsplit(url).query).items()}
 
 
 def paper(**fields: object) -> Paper:
@@ -172,11 +167,6 @@ def test_pages_of_others_are_not_recognised() -> None:
     assert READER.recognises(page(answer()))
 
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=10,
-)
 AUTHOR = st.fixed_dictionaries(
     {}, optional={"fullName": st.text() | JSON, "firstName": JSON, "lastName": JSON}
 )
@@ -206,10 +196,3 @@ def test_records_of_any_kind_raise_nothing_but_a_source_error(
         json.dumps(reading_document(READER.read(page(content)))).encode()
     with contextlib.suppress(SourceError, AssertionError):  # asking for more is all right
         talk(EuropePmc(query="tea"), ONE_DAY, [content])
-
-
-@given(st.binary())
-def test_arbitrary_bytes_raise_nothing_but_a_source_error(content: bytes) -> None:
-    READER.recognises(page(content))
-    with contextlib.suppress(SourceError):
-        READER.read(page(content))

@@ -5,26 +5,19 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 
 import pytest
 from documents import DATA
-from hypothesis import given
-from hypothesis import strategies as st
+from sites import Answer, converse, page, period
 
-from digest.core.document import reading_document
-from digest.core.model import Page, Paper, Period, Reading, Request
-from digest.errors import FetchError, LayoutError, SourceError
+from digest.core.model import Paper, Reading, Request
+from digest.errors import FetchError, LayoutError
 from digest.sources.feed import Feed, FeedReader
 
-NOW = datetime(2026, 11, 20, 7, tzinfo=UTC)
 URL = "https://lab.example/feed.xml"
 READER = FeedReader()
-
-
-def page(content: str | bytes, url: str = URL, media_type: str | None = None) -> Page:
-    return Page(url, content.encode() if isinstance(content, str) else content, media_type, NOW)
 
 
 def rss(*items: str, more: str = "") -> str:
@@ -292,59 +285,14 @@ def test_hostile_feeds_are_harmless(content: str) -> None:
         assert len(str(read(content))) < 3 * len(content) + 5000
 
 
-SAMPLES = [path.read_bytes() for path in sorted((DATA / "feed").iterdir()) if "expected" not in path.name]
-PIECES = [
-    b"", b"\0", b"<", b"&", b"]]>", b"<![CDATA[", b"<![foo[", b"&#xD800;", b"</item>", b"<item>", b"\xff\xfe",
-    b"<link href='[x'/>", b" xml:base='http://[' ", b"<?xml version='1.0' encoding='\xe9'?>", b'"', b"null",
-    b"<content type='xhtml'>", b"<guid>http://[</guid>", b"<pubDate>99999</pubDate>", b"<media:thumbnail/>",
-    b"<enclosure/>", b"{", b"<dc:date>9999-12-31T23:59:59-23:59</dc:date>",
-]  # fmt: skip
-
-
-@given(
-    st.sampled_from(SAMPLES),
-    st.lists(st.tuples(st.integers(0, 4000), st.integers(0, 40), st.sampled_from(PIECES))),
-)
-def test_no_bytes_raise_anything_but_a_source_error(
-    content: bytes, changes: list[tuple[int, int, bytes]]
-) -> None:
-    for place, length, piece in changes:
-        content = content[:place] + piece + content[place + length :]
-    READER.recognises(page(content))
-    with contextlib.suppress(SourceError):
-        json.dumps(reading_document(read(content)))
-
-
-@given(st.binary())
-def test_arbitrary_bytes_raise_nothing_but_a_source_error(content: bytes) -> None:
-    READER.recognises(page(content))
-    with contextlib.suppress(SourceError):
-        read(content)
-
-
 # --- how far back -----------------------------------------------------------------------------
-
-Answer = str | FetchError | None
 
 
 def collected(
     answers: Mapping[str, Answer], since: str = "2026-11-19T07:00", source: Feed | None = None
 ) -> tuple[Reading, list[Request]]:
     """What a source makes of a site, and what it asked it for."""
-    plan = (source or Feed(url=URL)).collect(Period(datetime.fromisoformat(since).replace(tzinfo=UTC), NOW))
-    asked: list[Request] = []
-    request = next(plan)
-    try:
-        while True:
-            asked.append(request)
-            answer = answers[request.url]
-            if isinstance(answer, FetchError):
-                request = plan.throw(answer)
-            else:
-                request = plan.send(None if answer is None else page(answer, request.url))
-    except StopIteration as stop:
-        reading: Reading = stop.value
-        return reading, asked
+    return converse(source or Feed(url=URL), period(since), lambda request: answers[request.url])
 
 
 def entry(n: int, when: str) -> str:

@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, nullcontext
 from dataclasses import replace
-from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Event, Thread
@@ -20,13 +19,13 @@ from typing import ClassVar
 
 import httpx
 import pytest
+from sites import NOW
 
 from digest.core.model import Pace, Page, Request
 from digest.errors import FetchError
 from digest.fetch.file import FileFetcher
 from digest.fetch.http import HttpFetcher, Network, Proxy
 
-NOW = datetime(2026, 11, 20, 7, tzinfo=UTC)
 URL = "https://papers.example.org/daily"
 
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from collections.abc import Collection
+from datetime import date
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 import pytest
+from sites import NOW, converse
 
 from digest.core.model import Listing, Page, PaperId, Period, Reading, Request
 from digest.core.model import Paper as PaperRecord
 from digest.errors import FetchError, LayoutError, SourceError
 from digest.fetch.file import FileFetcher
 from digest.sources.file import FileSource
-
-NOW = datetime(2026, 11, 20, 7, tzinfo=UTC)
 
 
 class Lines:
@@ -39,27 +39,18 @@ class Lines:
         return Reading(self.layout, listings, notes=("smudged",) if "smudge" in titles else ())
 
 
-def collected(source: FileSource, fetched: dict[str, str | None] | None = None) -> Reading:
-    """What the source makes of the files there are; those that `fetched` names None have not changed."""
-    plan = source.collect(Period(NOW, NOW))
-    seen = {} if fetched is None else fetched
-    try:
-        request: Request = next(plan)
-        while True:
-            name = Path(request.url).name
-            if seen.get(name, "") is None:
-                request = plan.send(None)
-                continue
-            seen[name] = request.url
-            try:
-                page = FileFetcher().fetch(request, now=NOW)
-            except FetchError as error:
-                request = plan.throw(error)
-            else:
-                request = plan.send(page)
-    except StopIteration as stop:
-        reading: Reading = stop.value
-        return reading
+def collected(source: FileSource, unchanged: Collection[str] = ()) -> Reading:
+    """What the source makes of the files there are, some of which have not changed."""
+
+    def fetched(request: Request) -> Page | FetchError | None:
+        if Path(request.url).name in unchanged:
+            return None
+        try:
+            return FileFetcher().fetch(request, now=NOW)
+        except FetchError as error:
+            return error
+
+    return converse(source, Period(NOW, NOW), fetched)[0]
 
 
 def source(*paths: Path | str, captured_on: date | None = None) -> FileSource:
@@ -161,7 +152,7 @@ def test_if_every_file_is_bad_the_first_error_is_raised(tmp_path: Path) -> None:
 
 
 def test_a_file_that_has_not_changed_is_not_read_again(folder: Path) -> None:
-    reading = collected(source(folder), {"a.txt": None, "b.txt": None})
+    reading = collected(source(folder), ["a.txt", "b.txt"])
     assert titles(reading) == ["H1"]
 
 

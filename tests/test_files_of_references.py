@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import date
 
 import pytest
 from documents import DATA
-from hypothesis import given
-from hypothesis import strategies as st
+from sites import page
 
-from digest.core.document import reading_document
-from digest.core.model import Page, Paper
-from digest.errors import LayoutError, SourceError
+from digest.core.model import Paper
+from digest.errors import LayoutError
 from digest.ports import Reader
 from digest.sources.bibtex import BibTexReader
 from digest.sources.ris import RisReader
 
-NOW = datetime(2026, 11, 20, 7, tzinfo=UTC)
 BIBTEX, RIS = BibTexReader(), RisReader()
 READERS = pytest.mark.parametrize(("reader", "name"), [(BIBTEX, "export.bib"), (RIS, "export.ris")])
-
-
-def page(content: str | bytes) -> Page:
-    return Page("file:///saved", content.encode() if isinstance(content, str) else content, None, NOW)
 
 
 def bib(fields: str) -> Paper:
@@ -220,18 +212,3 @@ def test_hostile_files_are_harmless(reader: Reader, content: str) -> None:
     reader.recognises(page(content))
     with contextlib.suppress(LayoutError):
         reader.read(page(content))
-
-
-PIECES = st.sampled_from(
-    ["@article{", "@string{", "@comment{", "a", ",", "=", "{", "}", '"', "#", "\\", "\n", " and ", "title",
-     "author", "year", "url=", "TY  - JOUR\n", "TI  - a\n", "AU  - ", "ER  - \n", "PY  - ", "http://[", "9",
-     "/", "\0", "é"]
-)  # fmt: skip
-
-
-@given(st.one_of(st.binary(), st.lists(PIECES).map(lambda pieces: "".join(pieces).encode())))
-def test_no_bytes_raise_anything_but_a_source_error(content: bytes) -> None:
-    for reader in (BIBTEX, RIS):
-        reader.recognises(page(content))
-        with contextlib.suppress(SourceError):
-            json.dumps(reading_document(reader.read(page(content))))

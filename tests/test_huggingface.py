@@ -2,69 +2,37 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from documents import DATA, check, pairs, read
 from hypothesis import given
 from hypothesis import strategies as st
+from sites import ONE_DAY, Answer, converse, page, period, talk
 
 from digest.core.document import reading_document
-from digest.core.model import Page, Period, Reading, Request
+from digest.core.model import Period, Reading
 from digest.errors import FetchError, LayoutError, SourceError
 from digest.sources.huggingface import HuggingFace, HuggingFaceReader
 
-NOW = datetime(2026, 11, 20, 7, tzinfo=UTC)
 ROOT = Path(__file__).resolve().parent.parent
-DATA = ROOT / "tests" / "data" / "huggingface"
 READER = HuggingFaceReader()
 
 
-def page(content: str | bytes, url: str = "file:///saved/page") -> Page:
-    return Page(url, content.encode() if isinstance(content, str) else content, None, NOW)
-
-
 def saved(name: str) -> str:
-    return (DATA / name).read_text(encoding="utf-8")
-
-
-def documents(folder: Path) -> list[tuple[Path, dict[str, Any]]]:
-    """Each page of a folder with what is expected of it."""
-    pairs = []
-    for expected in sorted(folder.glob("*.expected.json")):
-        stem = expected.name.removesuffix(".expected.json")
-        (path,) = (item for item in folder.glob(f"{stem}.*") if item != expected)
-        pairs.append((path, json.loads(expected.read_text(encoding="utf-8"))))
-    return pairs
-
-
-def check(path: Path, expected: dict[str, Any]) -> None:
-    """Compare a reading with its document, on the keys the document has."""
-    saved_page = page(path.read_bytes(), path.as_uri())
-    assert READER.recognises(saved_page)
-    found: dict[str, Any] = reading_document(READER.read(saved_page))
-    papers = [
-        {key: paper[key] for key in wanted}
-        for paper, wanted in zip(found["papers"], expected["papers"], strict=True)
-    ]
-    assert {**{key: found[key] for key in expected}, "papers": papers} == expected
-
-
-@pytest.mark.parametrize(("path", "expected"), documents(DATA), ids=lambda value: getattr(value, "stem", ""))
-def test_a_page_reads_as_its_document_says(path: Path, expected: dict[str, Any]) -> None:
-    check(path, expected)
+    return (DATA / "huggingface" / name).read_text(encoding="utf-8")
 
 
 def test_real_text_copies_read_as_their_documents_say(shared: Path) -> None:
-    pairs = documents(shared / "fixtures" / "hf_text")
-    assert len(pairs) == 3
-    for path, expected in pairs:
-        check(path, expected)
+    copies = pairs(shared / "fixtures" / "hf_text")
+    assert len(copies) == 3
+    for path, expected in copies:
+        check(read(path), expected)
 
 
 def numbers(reading: Reading) -> set[str]:
@@ -379,13 +347,6 @@ def test_html_that_the_parser_rejects_is_a_layout_error() -> None:
         READER.read(page("<![foo[ <p>"))
 
 
-@given(st.binary())
-def test_arbitrary_bytes_raise_nothing_but_a_layout_error(content: bytes) -> None:
-    with contextlib.suppress(LayoutError):
-        READER.read(page(content))
-    READER.recognises(page(content))
-
-
 PIECES = st.sampled_from(
     [
         *"[]{}<>()\"'\n\r·•-#:,. ", "\n\n", "·\n", "Oct 3", "Feb 29", "Dec 10, 2025", "9 authors", "T",
@@ -423,29 +384,14 @@ def test_pages_of_other_places_are_not_recognised() -> None:
     assert READER.recognises(page("[]"))
 
 
-Answer = str | FetchError | None
-
-
 def gone(url: str) -> FetchError:
     return FetchError("no answer", place=url, transient=True)
 
 
 def collected(source: HuggingFace, period: Period, answers: dict[str, Answer]) -> tuple[Reading, list[str]]:
     """What a source makes of a site, and what it asked it for; all but `answers` are empty lists."""
-    plan = source.collect(period)
-    asked: list[str] = []
-    request: Request = next(plan)
-    try:
-        while True:
-            asked.append(request.url)
-            answer = answers.get(request.url, "[]")
-            if isinstance(answer, FetchError):
-                request = plan.throw(answer)
-            else:
-                request = plan.send(None if answer is None else page(answer, request.url))
-    except StopIteration as stop:
-        reading: Reading = stop.value
-        return reading, asked
+    reading, requests = converse(source, period, lambda request: answers.get(request.url, "[]"))
+    return reading, [request.url for request in requests]
 
 
 def api(day: str, number: int = 0) -> str:
@@ -466,15 +412,6 @@ def entries(*ids: str, day: str | None = None) -> str:
 def edition(day: str, *ids: str) -> str:
     props = f'{{"dateString":"{day}","dailyPapers":{entries(*ids)}}}'
     return PROPS.format(props.replace('"', "&quot;"))
-
-
-def period(since: str, until: str) -> Period:
-    return Period(
-        datetime.fromisoformat(since).replace(tzinfo=UTC), datetime.fromisoformat(until).replace(tzinfo=UTC)
-    )
-
-
-ONE_DAY = period("2026-11-19T07:00", "2026-11-20T07:00")  # Thursday to Friday
 
 
 def days_asked(asked: list[str]) -> list[str]:
@@ -624,12 +561,9 @@ def test_a_week_that_leads_to_another_page_is_not_counted() -> None:
         "https://huggingface.co/api/daily_papers?week=2026-W47&limit=100&p=0",
         "https://huggingface.co/papers/week/2026-W47",
     )
-    plan = HuggingFace(pages=["weekly"]).collect(ONE_DAY)
-    assert next(plan).url == api_url
-    assert plan.throw(gone(api_url)).url == week
-    with pytest.raises(StopIteration) as stop:
-        plan.send(page(edition("2026-11-09", "2611.90001"), "https://huggingface.co/papers/week/2026-W46"))
-    reading: Reading = stop.value.value
+    another = page(edition("2026-11-09", "2611.90001"), "https://huggingface.co/papers/week/2026-W46")
+    reading, requests = talk(HuggingFace(pages=["weekly"]), ONE_DAY, [gone(api_url), another])
+    assert [request.url for request in requests] == [api_url, week]
     assert reading.listings == ()
     assert "2026-W47 is not there" in reading.notes[0]
 

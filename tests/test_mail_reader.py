@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import json
-from datetime import UTC, date, datetime
+from datetime import date
 
 import pytest
 from documents import DATA
-from hypothesis import given
-from hypothesis import strategies as st
+from sites import page
 
-from digest.core.document import reading_document
-from digest.core.model import Page, Reading
-from digest.errors import LayoutError, SourceError
+from digest.core.model import Reading
+from digest.errors import LayoutError
 from digest.sources.mail import MailReader
 
-NOW = datetime(2026, 11, 20, 7, tzinfo=UTC)
 READER = MailReader()
 HEAD = "From: a@lab.example\r\nDate: Fri, 20 Nov 2026 05:00:00 +0000\r\n"
 ARXIV = (DATA / "mail" / "arxiv.eml").read_text(encoding="utf-8")
-
-
-def page(content: str | bytes) -> Page:
-    return Page("file:///alert.eml", content.encode() if isinstance(content, str) else content, None, NOW)
 
 
 def read(content: str | bytes, captured_on: date | None = None) -> Reading:
@@ -131,33 +123,4 @@ def test_a_paper_of_scholar_whose_link_leads_nowhere_is_known_by_its_title() -> 
 def test_hostile_mails_are_harmless(content: str) -> None:
     READER.recognises(page(content))
     with contextlib.suppress(LayoutError):
-        read(content)
-
-
-SAMPLES = [path.read_bytes() for path in sorted((DATA / "mail").glob("*.eml"))]
-PIECES = [
-    b"", b"\0", b"\xff", b"=?", b"?=", b"(", b'"', b";", b"charset=x-y", b"\r\n ", b":", b"\\\\\n", b"<",
-    b"<h3>", b"<a href='http://['>", b"--b\n", b"=\n", b"Content-Transfer-Encoding: base64\n",
-    b"Content-Type: message/rfc822\n",
-]  # fmt: skip
-
-
-@given(
-    st.sampled_from(SAMPLES),
-    st.lists(st.tuples(st.integers(0, 3000), st.integers(0, 40), st.sampled_from(PIECES))),
-)
-def test_no_bytes_raise_anything_but_a_source_error(
-    content: bytes, changes: list[tuple[int, int, bytes]]
-) -> None:
-    for place, length, piece in changes:
-        content = content[:place] + piece + content[place + length :]
-    READER.recognises(page(content))
-    with contextlib.suppress(SourceError):
-        json.dumps(reading_document(read(content)))
-
-
-@given(st.binary())
-def test_arbitrary_bytes_raise_nothing_but_a_source_error(content: bytes) -> None:
-    READER.recognises(page(content))
-    with contextlib.suppress(SourceError):
         read(content)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sites import ONE_DAY, TEN_DAYS, gone, page, talk
+from sites import JSON, ONE_DAY, TEN_DAYS, gone, page, parameters, talk
 
 from digest.core.document import reading_document
 from digest.errors import FetchError, LayoutError, SourceError
@@ -25,10 +24,6 @@ def work(number: int, **fields: object) -> dict[str, Any]:
 
 def answer(*works: object, following: str | None = None) -> dict[str, Any]:
     return {"meta": {"count": len(works), "next_cursor": following}, "results": list(works)}
-
-
-def parameters(url: str) -> dict[str, str]:
-    return {name: value for name, (value,) in parse_qs(urlsplit(url).query).items()}
 
 
 def test_a_query_is_looked_for_in_titles_and_abstracts_of_the_last_weeks() -> None:
@@ -197,11 +192,6 @@ def test_pages_of_others_are_not_recognised() -> None:
     assert not READER.recognises(page('{"message-type": "work", "URL": "https://openalex.org/W1"}'))
 
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=10,
-)
 LOCATION = st.fixed_dictionaries({}, optional={"landing_page_url": JSON, "pdf_url": JSON})
 WORK = st.fixed_dictionaries(
     {"id": st.just("https://openalex.org/W1") | JSON},
@@ -227,10 +217,3 @@ def test_works_of_any_kind_raise_nothing_but_a_source_error(works: list[object])
     READER.recognises(content)
     with contextlib.suppress(SourceError):
         json.dumps(reading_document(READER.read(content))).encode()
-
-
-@given(st.binary())
-def test_arbitrary_bytes_raise_nothing_but_a_source_error(content: bytes) -> None:
-    READER.recognises(page(content))
-    with contextlib.suppress(SourceError):
-        READER.read(page(content))

@@ -6,30 +6,24 @@ import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sites import NOW, ONE_DAY, Answer, converse, page, parameters
 
 from digest.core.document import reading_document
-from digest.core.model import Page, Period, Reading, Request
+from digest.core.model import Period, Reading, Request
 from digest.errors import FetchError, LayoutError, SourceError
 from digest.sources.openreview import OpenReview, OpenReviewReader
 
-NOW = datetime(2026, 11, 20, 7, tzinfo=UTC)
 DAY = timedelta(days=1)
 READER = OpenReviewReader()
 VENUE = "Teapots.example/2026/Conference"
 INVITATION = f"{VENUE}/-/Submission"
 Note = dict[str, Any]
-
-
-def page(value: object, url: str = "https://api2.openreview.net/notes?x") -> Page:
-    content = value if isinstance(value, bytes) else json.dumps(value).encode()
-    return Page(url, content, "application/json", NOW)
 
 
 def ms(days_ago: float) -> int:
@@ -55,43 +49,27 @@ class Site:
     notes: dict[str, list[Note]]
     ordered: bool = True
     counted: Callable[[int], int | None] = lambda count: min(count, 10_000)
-    broken: dict[int, FetchError | object] = field(default_factory=dict)  # by offset; None: unchanged
+    broken: dict[int, Answer] = field(default_factory=dict)  # by offset; None: unchanged
     asked: list[Request] = field(default_factory=list)
 
-    def answer(self, request: Request) -> Page | None:
+    def answer(self, request: Request) -> Answer:
         self.asked.append(request)
-        parts = urlsplit(request.url)
-        query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        query = parameters(request.url)
         offset, limit = int(query["offset"]), int(query["limit"])
         if offset in self.broken:
-            instead = self.broken[offset]
-            if isinstance(instead, FetchError):
-                raise instead
-            return None if instead is None else page(instead, request.url)
+            return self.broken[offset]
         assert query["sort"] == "tmdate:desc"  # `cdate` is answered by 400 since September 2026
         found = self.notes.get(query.get("invitation") or query["term"], [])
         if self.ordered:
             found = sorted(found, key=lambda item: int(item["tmdate"]), reverse=True)
-        value: dict[str, object] = {"notes": found[offset:][: min(limit, 1000)]}
+        value: dict[str, Any] = {"notes": found[offset:][: min(limit, 1000)]}
         if (count := self.counted(len(found))) is not None:
             value["count"] = count
-        return page(value, request.url)
+        return value
 
 
 def collected(source: OpenReview, site: Site, *, days: float = 1) -> Reading:
-    plan = source.collect(Period(NOW - days * DAY, NOW))
-    try:
-        request = next(plan)
-        while True:
-            try:
-                found = site.answer(request)
-            except FetchError as error:
-                request = plan.throw(error)
-            else:
-                request = plan.send(found)
-    except StopIteration as stop:
-        reading: Reading = stop.value
-        return reading
+    return converse(source, Period(NOW - days * DAY, NOW), site.answer)[0]
 
 
 def numbers(reading: Reading) -> list[int]:
@@ -121,7 +99,7 @@ def refused(status: int) -> FetchError:
 )
 def test_an_answer_that_is_broken_or_an_error_is_never_taken_for_no_papers(value: object, words: str) -> None:
     with pytest.raises(LayoutError, match=words) as caught:
-        READER.read(page(value))
+        READER.read(page(value, "https://api2.openreview.net/notes?x"))
     assert caught.value.place == "https://api2.openreview.net/notes?x"
     assert caught.value.remedy
 
@@ -137,7 +115,7 @@ def test_answers_of_the_api_are_recognised_and_those_of_others_are_not() -> None
     assert READER.recognises(page({"notes": [note(1, submitted=1)]}, "file:///saved/page.json"))
     for other in (b"", b"[]", b'{"notes": [], "papers": []}', b'{"notes": ["a doubt"], "count": 1}'):
         assert not READER.recognises(page(other, "https://example.org/"))
-    assert not READER.recognises(page({"notes": [], "count": 0}, "http://["))
+    assert READER.recognises(page({"notes": [], "count": 0}, "http://["))
 
 
 def test_dates_that_are_none_are_left_out() -> None:
@@ -186,14 +164,12 @@ NOTES = st.fixed_dictionaries(
     st.sampled_from([OpenReview(venues=[VENUE]), OpenReview(query="kettles")]),
 )
 def test_whatever_the_values_are_nothing_but_a_source_error_is_raised(
-    value: object, source: OpenReview
+    value: dict[str, Any], source: OpenReview
 ) -> None:
     with contextlib.suppress(SourceError):
         json.dumps(reading_document(READER.read(page(value))))
-    plan = source.collect(Period(NOW - DAY, NOW))
-    next(plan)
-    with contextlib.suppress(SourceError, StopIteration):
-        plan.send(page(value))
+    with contextlib.suppress(SourceError):
+        converse(source, ONE_DAY, lambda _: value)
 
 
 # --- the conversation -------------------------------------------------------------------------

@@ -6,13 +6,12 @@ import contextlib
 import json
 from datetime import date
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 from xml.sax.saxutils import escape
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sites import ONE_DAY, TEN_DAYS, Answer, gone, page, talk
+from sites import ONE_DAY, TEN_DAYS, Answer, gone, page, parameters, talk
 
 from digest.core.document import reading_document
 from digest.core.model import Paper
@@ -37,10 +36,6 @@ def fetched(*articles: str) -> str:
 def searched(count: int, **lists: object) -> dict[str, Any]:
     result = {"count": str(count), "idlist": [], "webenv": "MCID_1+2", "querykey": "1", **lists}
     return {"header": {"type": "esearch"}, "esearchresult": result}
-
-
-def parameters(url: str) -> dict[str, str]:
-    return {name: value for name, (value,) in parse_qs(urlsplit(url).query).items()}
 
 
 def paper(inner: str = "", **fields: str) -> Paper:
@@ -333,10 +328,3 @@ def test_records_of_any_kind_raise_nothing_but_a_source_error(records: list[str]
 def test_a_search_result_of_any_kind_raises_nothing_but_a_source_error(result: dict[str, Any]) -> None:
     with contextlib.suppress(SourceError, AssertionError):  # asking for more is all right
         talk(PubMed(query="tea"), ONE_DAY, [{"esearchresult": result}])
-
-
-@given(st.binary())
-def test_arbitrary_bytes_raise_nothing_but_a_source_error(content: bytes) -> None:
-    READER.recognises(page(content))
-    with contextlib.suppress(SourceError):
-        READER.read(page(content))

@@ -5,27 +5,22 @@ from __future__ import annotations
 import contextlib
 import json
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sites import JSON, NOW, ONE_DAY, Answer, converse, page, parameters
 
 from digest.core.document import reading_document
-from digest.core.model import Page, Period, Reading, Request
+from digest.core.model import Period, Reading, Request
 from digest.errors import FetchError, LayoutError, SourceError
 from digest.sources.semantic_scholar import SemanticScholar, SemanticScholarReader
 
-NOW = datetime(2026, 11, 20, 7, tzinfo=UTC)
 READER = SemanticScholarReader()
 SEARCH = "https://api.semanticscholar.org/graph/v1/paper/search/bulk"
-
-
-def page(value: object, url: str = SEARCH) -> Page:
-    content = value if isinstance(value, bytes) else json.dumps(value).encode()
-    return Page(url, content, "application/json", NOW)
 
 
 def paper(number: int, day: str | None = "2026-11-12", **values: object) -> dict[str, Any]:
@@ -43,24 +38,21 @@ class Site:
 
     papers: list[dict[str, Any]]
     per_page: int = 1000
-    broken: dict[int, FetchError | object] = field(default_factory=dict)  # by page; None: unchanged
+    broken: dict[int, Answer] = field(default_factory=dict)  # by page; None: unchanged
     asked: list[Request] = field(default_factory=list)
 
-    def answer(self, request: Request) -> Page | None:
+    def answer(self, request: Request) -> Answer:
         number = len(self.asked)
         self.asked.append(request)
         if number in self.broken:
-            instead = self.broken[number]
-            if isinstance(instead, FetchError):
-                raise instead
-            return None if instead is None else page(instead, request.url)
-        query = {name: values[0] for name, values in parse_qs(urlsplit(request.url).query).items()}
+            return self.broken[number]
+        query = parameters(request.url)
         since = query["publicationDateOrYear"].removesuffix(":")
         found = sorted((item for item in self.papers if item["publicationDate"] >= since), key=_published)
         at = int(query.get("token", "T+0").partition("+")[2])
         rest = at + self.per_page < len(found)
         value = {"total": len(found), "token": f"T+{at + self.per_page}" if rest else None}
-        return page({**value, "data": found[at:][: self.per_page]}, request.url)
+        return {**value, "data": found[at:][: self.per_page]}
 
 
 def _published(item: dict[str, Any]) -> str:
@@ -68,19 +60,7 @@ def _published(item: dict[str, Any]) -> str:
 
 
 def collected(source: SemanticScholar, site: Site, *, days: int = 1) -> Reading:
-    plan = source.collect(Period(NOW - timedelta(days=days), NOW))
-    try:
-        request = next(plan)
-        while True:
-            try:
-                found = site.answer(request)
-            except FetchError as error:
-                request = plan.throw(error)
-            else:
-                request = plan.send(found)
-    except StopIteration as stop:
-        reading: Reading = stop.value
-        return reading
+    return converse(source, Period(NOW - timedelta(days=days), NOW), site.answer)[0]
 
 
 def numbers(reading: Reading) -> list[int]:
@@ -109,7 +89,7 @@ def too_many() -> FetchError:
 )
 def test_an_answer_that_is_broken_or_an_error_is_never_taken_for_no_papers(value: object, words: str) -> None:
     with pytest.raises(LayoutError, match=words) as caught:
-        READER.read(page(value))
+        READER.read(page(value, SEARCH))
     assert caught.value.place == SEARCH
     assert caught.value.remedy
 
@@ -121,36 +101,29 @@ def test_nothing_found_is_no_papers_and_no_error() -> None:
 
 
 def test_answers_of_the_api_are_recognised_and_those_of_others_are_not() -> None:
-    assert READER.recognises(page(b""))
+    assert READER.recognises(page(b"", SEARCH))
     assert READER.recognises(page({"data": [paper(1)]}, "file:///saved/page.json"))
     for other in (b"", b"[]", b'{"data": []}', b'{"results": [{"paperId": 1}]}', b'"data": ["paperId": 1'):
         assert not READER.recognises(page(other, "https://example.org/"))
-    assert not READER.recognises(page({"data": [paper(1)]}, "http://["))
+    assert READER.recognises(page({"data": [paper(1)]}, "http://["))
 
 
-VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=5,
-)
-KNOWN = st.dictionaries(st.sampled_from(["ArXiv", "DOI", "PubMed", "CorpusId", "url", "text"]), VALUES)
+KNOWN = st.dictionaries(st.sampled_from(["ArXiv", "DOI", "PubMed", "CorpusId", "url", "text"]), JSON)
 NAMES = ("title", "abstract", "externalIds", "url", "openAccessPdf", "publicationDate", "authors", "tldr")
-PAPERS = st.fixed_dictionaries({}, optional=dict.fromkeys(NAMES, VALUES | KNOWN))
+PAPERS = st.fixed_dictionaries({}, optional=dict.fromkeys(NAMES, JSON | KNOWN))
 
 
 @given(
     st.fixed_dictionaries(
-        {"data": VALUES | st.lists(VALUES | PAPERS)},
-        optional={"total": VALUES, "token": VALUES, "error": VALUES, "message": VALUES},
+        {"data": JSON | st.lists(JSON | PAPERS)},
+        optional={"total": JSON, "token": JSON, "error": JSON, "message": JSON},
     )
 )
-def test_whatever_the_values_are_nothing_but_a_source_error_is_raised(value: object) -> None:
+def test_whatever_the_values_are_nothing_but_a_source_error_is_raised(value: dict[str, Any]) -> None:
     with contextlib.suppress(SourceError):
         json.dumps(reading_document(READER.read(page(value))))
-    plan = SemanticScholar(query="kettles").collect(Period(NOW, NOW))
-    next(plan)
-    with contextlib.suppress(SourceError, StopIteration):
-        plan.send(page(value))
+    with contextlib.suppress(SourceError):
+        converse(SemanticScholar(query="kettles"), ONE_DAY, lambda _: value)
 
 
 # --- the conversation -------------------------------------------------------------------------
@@ -214,7 +187,7 @@ def test_a_quota_that_is_used_up_is_reported_and_a_key_advised_to_who_has_none()
 
 
 def test_what_was_read_before_a_failure_is_kept_and_the_reading_is_incomplete() -> None:
-    faults: tuple[object, ...] = (too_many(), {"message": "Internal Server Error"})
+    faults: tuple[Answer, ...] = (too_many(), {"message": "Internal Server Error"})
     for fault in faults:
         site = Site([paper(n) for n in range(4)], per_page=2, broken={1: fault})
         reading = collected(SemanticScholar(query="kettles"), site)

@@ -53,6 +53,21 @@ def arxiv_id(text: str) -> str | None:
     return f"{archive.split('.')[0]}/{number}" if slash else found[0]
 
 
+def arxiv_id_at(address: str | None) -> str | None:
+    """The identifier in an address of arXiv; in others what looks like one may be a date or a price."""
+    if not address or not f".{host(address)}".endswith(".arxiv.org"):
+        return None
+    return arxiv_id(urlsplit(address).path)
+
+
+def host(address: str) -> str:
+    """The host of an address, without `www.`; empty where there is none."""
+    try:
+        return (urlsplit(address.strip()).hostname or "").removeprefix("www.")
+    except ValueError:
+        return ""
+
+
 def doi(text: str) -> str | None:
     """The DOI that a string is or holds, in lower case and without a resolver's address."""
     found = _DOI.search(unquote(text))
@@ -134,13 +149,12 @@ def _numbered(scheme: str, pattern: str, value: object) -> str | None:
 
 def plain_address(url: str) -> str | None:
     """An address as a key: without scheme, `www.`, fragment and what only counts readers."""
-    try:
-        parts = urlsplit(url.strip())
-        host = (parts.hostname or "").removeprefix("www.")
-    except ValueError:
+    site = host(url)
+    if not site:
         return None
+    parts = urlsplit(url.strip())
     query = "&".join(part for part in parts.query.split("&") if part and not _TRACKING.match(part))
-    return f"{host}{parts.path.rstrip('/')}" + (f"?{query}" if query else "") if host else None
+    return f"{site}{parts.path.rstrip('/')}" + (f"?{query}" if query else "")
 
 
 def paper_id(*, title: str, arxiv: str | None = None, doi: str | None = None) -> PaperId:

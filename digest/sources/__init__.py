@@ -6,14 +6,14 @@ A source decides which pages it wants and a reader says what is on them; neither
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
-from digest.core.model import Listing, Page, PaperId, Reading
+from digest.core.model import Listing, Page, PaperId, Reading, Request
 from digest.core.wire import readable
 from digest.errors import LayoutError, SourceError
-from digest.ports import Reader
+from digest.ports import Plan, Reader
 
 _HTML = re.compile(rb"\s*<(?:!doctype\s+html|html)", re.IGNORECASE)
 _WALL = re.compile(
@@ -67,6 +67,20 @@ class Harvest:
             complete=not self.errors,
             until=self.until,
         )
+
+
+Steps = Generator[Request, Page | None, None]
+"""A conversation that puts what it is given into a harvest."""
+
+
+def gather(steps: Callable[[Harvest], Steps]) -> Plan:
+    """What some steps put into a harvest, also where they break off half-way."""
+    harvest = Harvest()
+    try:
+        yield from steps(harvest)
+    except SourceError as error:
+        harvest.failed("the rest", error)
+    return harvest.reading()
 
 
 def read_page(page: Page, readers: Iterable[Reader], *, captured_on: date | None = None) -> Reading:

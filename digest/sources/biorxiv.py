@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, timedelta
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from digest.core import identity, wire
 from digest.core.model import Listing, Pace, Page, Paper, PaperId, Period, Reading, Request
@@ -60,11 +60,7 @@ class BioRxivReader:
 
     def recognises(self, page: Page) -> bool:
         """Whether the page is an answer of the API."""
-        try:
-            host = urlsplit(page.url).hostname
-        except ValueError:
-            return False
-        return host in _HOSTS or bool(_OURS.match(page.content))
+        return identity.host(page.url) in _HOSTS or bool(_OURS.match(page.content))
 
     def read(self, page: Page, *, captured_on: date | None = None) -> Reading:
         """The papers on the page, each once, with the words of its last version. Raises LayoutError."""

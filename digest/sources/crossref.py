@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, timedelta
 from typing import Any
 from urllib.parse import quote
@@ -18,7 +18,7 @@ from digest.core.identity import doi, first, is_bare, paper_id
 from digest.core.model import Listing, Pace, Page, Paper, PaperId, Period, Reading, Request
 from digest.errors import LayoutError, SourceError
 from digest.ports import Plan
-from digest.sources import Harvest
+from digest.sources import Harvest, Steps, gather
 
 _API = "https://api.crossref.org/works"
 _PACE = Pace("crossref.org", 0.5)
@@ -110,14 +110,9 @@ class Crossref:
 
     def collect(self, period: Period) -> Plan:
         """Read what was registered in a period. Raises SourceError if none of it can be read."""
-        harvest = Harvest()
-        try:
-            yield from self._pages(period, harvest)
-        except SourceError as error:
-            harvest.failed("the rest", error)
-        return harvest.reading()
+        return gather(lambda harvest: self._pages(period, harvest))
 
-    def _pages(self, period: Period, harvest: Harvest) -> Generator[Request, Page | None, None]:
+    def _pages(self, period: Period, harvest: Harvest) -> Steps:
         """Follow the cursor until a page is not full: a next one is always given (rest-api-doc #303)."""
         search = self._search(period)
         cursor = "*"

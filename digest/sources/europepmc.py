@@ -9,7 +9,7 @@ day it was published: asked by it, records that come late are not lost.
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from datetime import UTC, date, timedelta
 from typing import Any
 from urllib.parse import quote
@@ -19,7 +19,7 @@ from digest.core.identity import doi, first, identifiers
 from digest.core.model import Listing, Pace, Page, Paper, Period, Reading, Request
 from digest.errors import LayoutError, SourceError
 from digest.ports import Plan
-from digest.sources import Harvest
+from digest.sources import Harvest, Steps, gather
 
 _API = "https://www.ebi.ac.uk/europepmc/webservices/rest/search"
 _PACE = Pace("ebi.ac.uk", 0.5)
@@ -82,14 +82,9 @@ class EuropePmc:
 
     def collect(self, period: Period) -> Plan:
         """Read what was indexed in a period. Raises SourceError if none of it can be read."""
-        harvest = Harvest()
-        try:
-            yield from self._pages(period, harvest)
-        except SourceError as error:
-            harvest.failed("the rest", error)
-        return harvest.reading()
+        return gather(lambda harvest: self._pages(period, harvest))
 
-    def _pages(self, period: Period, harvest: Harvest) -> Generator[Request, Page | None, None]:
+    def _pages(self, period: Period, harvest: Harvest) -> Steps:
         """Follow the marks until there is none, it stays the same, or a page is empty.
 
         The end may lie before `hitCount`, which counts more than is given.

@@ -271,11 +271,10 @@ def _linked(
     is_pdf: bool = False,
 ) -> Paper:
     """A paper of which a mail gives the address."""
-    host = (urlsplit(url or "").hostname or "").removeprefix("www.")
     doi = identity.doi(url or "")
     names = identity.identifiers(
         title=title,
-        arxiv=identity.arxiv_id(url or "") if host.endswith("arxiv.org") else None,
+        arxiv=identity.arxiv_id_at(url),
         doi=doi,
         url=url,
     )

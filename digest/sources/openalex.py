@@ -11,10 +11,10 @@ import re
 from collections.abc import Generator, Iterator
 from datetime import UTC, date, timedelta
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from digest.core import wire
-from digest.core.identity import arxiv_id, doi, first, identifiers
+from digest.core.identity import arxiv_id_at, doi, first, identifiers
 from digest.core.model import Listing, Pace, Page, Paper, Period, Reading, Request
 from digest.errors import FetchError, LayoutError, SourceError
 from digest.ports import Plan, Secret
@@ -47,7 +47,6 @@ _NO_PAPERS = {
 }
 _OURS = re.compile(rb'"id"\s*:\s*"https?://openalex\.org/W\d')
 _WORK = re.compile(r"https?://openalex\.org/W\d+")
-_ARXIV_HOSTS = {"arxiv.org", "www.arxiv.org", "export.arxiv.org"}
 _HEADING = re.compile(r"\A(?:Abstract|ABSTRACT)[:.]?\s+(?=[^a-z])")  # not "Abstract interpretation of …"
 
 
@@ -219,11 +218,9 @@ def _authors(value: object) -> Iterator[str]:
 
 def _arxiv(location: dict[str, Any]) -> str | None:
     """The number of the arXiv paper that a location is."""
-    for field in ("landing_page_url", "pdf_url"):
-        parts = urlsplit(wire.web_address(location.get(field)) or "")
-        if parts.hostname in _ARXIV_HOSTS and (number := arxiv_id(parts.path)):
-            return number
-    return None
+    return first(
+        arxiv_id_at(wire.web_address(location.get(name))) for name in ("landing_page_url", "pdf_url")
+    )
 
 
 def _abstract(index: object) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
-from urllib.parse import quote, urlencode, urljoin, urlsplit
+from urllib.parse import quote, urlencode, urljoin
 
 from digest.core import identity, wire
 from digest.core.model import Listing, Pace, Page, Paper, Period, Reading, Request
@@ -69,11 +69,7 @@ class OpenReviewReader:
 
     def recognises(self, page: Page) -> bool:
         """Whether the page is an answer of the API."""
-        try:
-            host = urlsplit(page.url).hostname
-        except ValueError:
-            return False
-        return host in _HOSTS or bool(_OURS.match(page.content))
+        return identity.host(page.url) in _HOSTS or bool(_OURS.match(page.content))
 
     def read(self, page: Page, *, captured_on: date | None = None) -> Reading:
         """The papers on the page; reviews and comments are none. Raises LayoutError."""
@@ -254,11 +250,10 @@ def _elsewhere(entry: dict[str, Any], content: dict[str, Any]) -> dict[str, str]
     """Numbers that the paper has at other places, from `externalIds` and from the link to its page."""
     found: dict[str, str] = {}
     address = wire.web_address(_value(content, "html"))
-    host = urlsplit(address).hostname if address else None
-    if address and host in {"doi.org", "dx.doi.org"}:
+    if address and identity.host(address) in {"doi.org", "dx.doi.org"}:
         found["doi"] = address
-    elif address and host in {"arxiv.org", "www.arxiv.org"}:
-        found["arxiv"] = address
+    elif number := identity.arxiv_id_at(address):
+        found["arxiv"] = number
     for name in filter(None, map(wire.text, wire.entries(entry.get("externalIds")))):
         scheme, _, number = name.partition(":")
         if scheme.casefold() in {"doi", "arxiv"}:

@@ -9,7 +9,7 @@ The documents are described in https://www.ncbi.nlm.nih.gov/books/NBK25499/ and 
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from datetime import UTC, date, timedelta
 from typing import Any
 from urllib.parse import quote
@@ -19,7 +19,7 @@ from digest.core.identity import doi, first, identifiers
 from digest.core.model import Listing, Pace, Page, Paper, Period, Reading, Request
 from digest.errors import LayoutError, SourceError
 from digest.ports import Plan, Secret
-from digest.sources import Harvest
+from digest.sources import Harvest, Steps, gather
 
 _API = "https://eutils.ncbi.nlm.nih.gov/entrez/eutils"
 _SITE = "ncbi.nlm.nih.gov"
@@ -123,14 +123,9 @@ class PubMed:
 
     def collect(self, period: Period) -> Plan:
         """Read what entered PubMed in a period. Raises SourceError if none of it can be read."""
-        harvest = Harvest()
-        try:
-            yield from self._pages(period, harvest)
-        except SourceError as error:
-            harvest.failed("the rest", error)
-        return harvest.reading()
+        return gather(lambda harvest: self._pages(period, harvest))
 
-    def _pages(self, period: Period, harvest: Harvest) -> Generator[Request, Page | None, None]:
+    def _pages(self, period: Period, harvest: Harvest) -> Steps:
         secrets = (("api_key", self._key()),) if self._key else ()
         since = period.since.astimezone(UTC).date() - _OVERLAP
         until = period.until.astimezone(UTC).date()

@@ -11,7 +11,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, timedelta
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 from digest.core import identity, wire
 from digest.core.model import Listing, Pace, Page, Paper, Period, Reading, Request
@@ -46,11 +46,7 @@ class SemanticScholarReader:
 
     def recognises(self, page: Page) -> bool:
         """Whether the page is an answer of a search."""
-        try:
-            host = urlsplit(page.url).hostname
-        except ValueError:
-            return False
-        return host == _HOST or bool(_OURS.match(page.content))
+        return identity.host(page.url) == _HOST or bool(_OURS.match(page.content))
 
     def read(self, page: Page, *, captured_on: date | None = None) -> Reading:
         """The papers on the page. Raises LayoutError."""

@@ -11,7 +11,7 @@ import warnings
 from dataclasses import dataclass
 from datetime import date
 
-from bs4 import BeautifulSoup, Tag, XMLParsedAsHTMLWarning
+from bs4 import BeautifulSoup, Tag
 
 from digest.core.identity import arxiv_id
 from digest.core.model import Listing, Page
@@ -64,7 +64,7 @@ class Sheet:
 def sheet(page: Page) -> Sheet:
     """The papers of a page. Raises LayoutError."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", XMLParsedAsHTMLWarning)
+        warnings.simplefilter("ignore", UserWarning)  # XML and a bare address are refused below
         # "html.parser" takes half a minute for 120 kB of quotes that are never closed.
         soup = BeautifulSoup(page.content.decode("utf-8-sig", "replace"), "lxml")
     if _depth(soup) > _DEEPEST:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from datetime import date
-from urllib.parse import urlsplit
 
 from lxml import etree
 
-from digest.core import wire
+from digest.core import identity, wire
 from digest.core.model import Page, Reading
 from digest.sources.arxiv import api, feed, listing, oai
 from digest.sources.arxiv.papers import NAME, fail
@@ -35,11 +34,7 @@ class ArXivReader:
         """Whether the page is from arXiv, or looks like a saved one."""
         if not page.content.strip():
             return False
-        try:
-            host = urlsplit(page.url).hostname or ""
-        except ValueError:
-            host = ""
-        if f".{host}".endswith(".arxiv.org"):
+        if f".{identity.host(page.url)}".endswith(".arxiv.org"):
             return True
         if not _XML.match(page.content):
             return page.content.lstrip().startswith(b"<") and bool(_LISTING.search(page.content))

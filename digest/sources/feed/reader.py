@@ -184,7 +184,7 @@ def _paper(entry: Entry, shared: set[str | None]) -> Paper:
     own = [address for address in reversed(links) if identity.plain_address(address) not in shared]
     names = identity.identifiers(
         title=title,
-        arxiv=identity.first(map(_arxiv_number, links)),
+        arxiv=identity.first(map(identity.arxiv_id_at, links)),
         doi=doi,
         pmid=identity.first(_pubmed_number(text) for text in (*links, *entry.names)),
         openreview=identity.first(map(_openreview_forum, links)),
@@ -211,16 +211,6 @@ def _doi(text: str) -> str | None:
     return found and (identity.doi(_SHOWN.sub("", found)) or found)
 
 
-def _host(address: str) -> str:
-    return (urlsplit(address).hostname or "").removeprefix("www.")
-
-
-def _arxiv_number(address: str) -> str | None:
-    """The number in an address of arXiv; in others what looks like one may be a date or a price."""
-    host = _host(address)
-    return identity.arxiv_id(urlsplit(address).path) if f".{host}".endswith(".arxiv.org") else None
-
-
 def _pubmed_number(text: str) -> str | None:
     """The number in an address of PubMed, or in the `pubmed:123` of its feeds' guid."""
     found = re.match(
@@ -230,7 +220,7 @@ def _pubmed_number(text: str) -> str | None:
 
 
 def _openreview_forum(address: str) -> str | None:
-    if _host(address) != "openreview.net":
+    if identity.host(address) != "openreview.net":
         return None
     return identity.first(parse_qs(urlsplit(address).query).get("id", ()))
 

@@ -9,11 +9,10 @@ import warnings
 from collections.abc import Sequence
 from datetime import date
 from typing import Any, NoReturn
-from urllib.parse import urlsplit
 
 from bs4 import BeautifulSoup, XMLParsedAsHTMLWarning
 
-from digest.core import wire
+from digest.core import identity, wire
 from digest.core.model import Page, Reading
 from digest.errors import LayoutError
 from digest.sources.huggingface import captures, markup, records, text
@@ -27,7 +26,7 @@ _OURS = re.compile(
 _LINK = re.compile(r"huggingface\.co/papers")
 # Documents that may hold such a link without being from there: JSON, feeds, e-mail, references.
 _OTHERS = re.compile(r"\s*(?:[{\[]|<(?:\?xml|rss|feed|rdf)|@\w+\s*\{|TY  - |(?:[A-Z][\w-]*: [^\n]*\n){2})")
-_HOSTS = {"huggingface.co", "www.huggingface.co", "hf.co"}
+_HOSTS = {"huggingface.co", "hf.co"}
 _DAILY = {None, "", "day", "daily"}  # `periodType`; the site has used both words
 _DEEPEST = 300  # real pages have about 30; to search much deeper ones takes minutes
 _AGAIN = "Open it in a browser, wait for the papers to show, and save it again"
@@ -44,10 +43,14 @@ class HuggingFaceReader:
         """Whether the page is from Hugging Face, or looks like a saved one."""
         try:
             content = _decoded(page)
-            host = urlsplit(page.url).hostname
-        except (LayoutError, ValueError):
+        except LayoutError:
             return False
-        ours = host in _HOSTS or content.strip() == "[]" or _OURS.search(content) or text.is_layout_a(content)
+        ours = (
+            identity.host(page.url) in _HOSTS
+            or content.strip() == "[]"
+            or _OURS.search(content)
+            or text.is_layout_a(content)
+        )
         linked = _LINK.search(content) and not _OTHERS.match(content)
         return bool(content.strip() and (ours or linked))
 
