@@ -95,6 +95,8 @@ ClockTime = Annotated[str, AfterValidator(_clock_time)]
 Mailbox = Annotated[str, AfterValidator(_mailbox)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 OneOrMore = Annotated[list[str], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Days = Annotated[int, Field(gt=0, le=36_500)]  # a century: what is more would leave the calendar
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
 
 
@@ -209,7 +211,8 @@ class InterestTable(_Table):
     authors: list[str] = []
     categories: list[str] = []
     query: str | None = None
-    weight: Annotated[float, Field(gt=0, strict=False)] = 1.0
+    weight: Positive = 1.0
+    max_papers: Annotated[int, Field(gt=0)] | None = None
 
 
 class ProfileTable(_Table):
@@ -223,7 +226,10 @@ class ProfileTable(_Table):
     recipients: list[Mailbox] = []
     channels: Annotated[list[Channel], Field(min_length=1)] | None = None
     max_papers: Annotated[int, Field(gt=0)] = 30
-    lookback_days: Annotated[int, Field(gt=0)] = 3
+    overflow: Literal["list", "carry"] = "list"
+    min_score: Positive | None = None
+    max_age_days: Days | None = None
+    lookback_days: Days = 3
     near_misses: Annotated[int, Field(ge=0)] = 5
     related: Annotated[int, Field(ge=0)] = 5
     interests: Annotated[list[InterestTable], Field(min_length=1)]
@@ -346,9 +352,9 @@ def load(path: Path) -> Config:
     )
 
 
-def load_profile(path: Path, timezone: str = "UTC") -> Profile:
+def load_profile(path: Path, timezone: str = "UTC", sources: Sequence[str] = ()) -> Profile:
     """Read one profile without a configuration around it; it then delivers to files alone."""
-    return _profile(read_document(path), None, timezone, ())
+    return _profile(read_document(path), None, timezone, sources)
 
 
 def read_document(path: Path) -> Document:
@@ -413,6 +419,12 @@ def _profile(document: Document, root: RootTable | None, timezone: str, sources:
     table = _checked(ProfileTable, document, document.path.parent)
     for number, interest in enumerate(table.interests):
         _check_interest(interest, document, ("interests", number))
+        if interest.name in {other.name for other in table.interests[:number]}:
+            raise ConfigError(
+                f"interests: two are called {interest.name!r}",
+                place=document.place(("interests", number, "name")),
+                remedy="Rename one of them, or put their keywords together.",
+            )
     for name in table.sources:
         if name not in sources:
             near = difflib.get_close_matches(name, sources, n=1)
@@ -435,6 +447,7 @@ def _profile(document: Document, root: RootTable | None, timezone: str, sources:
                 categories=tuple(interest.categories),
                 query=interest.query,
                 weight=interest.weight,
+                max_papers=interest.max_papers,
             )
             for interest in table.interests
         ),
@@ -449,7 +462,12 @@ def _profile(document: Document, root: RootTable | None, timezone: str, sources:
             timezone=table.timezone or timezone,
         ),
         limits=Limits(
-            max_papers=table.max_papers, lookback_days=table.lookback_days, near_misses=table.near_misses
+            max_papers=table.max_papers,
+            overflow=table.overflow,
+            min_score=table.min_score or 0.0,
+            max_age_days=table.max_age_days,
+            lookback_days=table.lookback_days,
+            near_misses=table.near_misses,
         ),
     )
 

@@ -11,16 +11,18 @@ What is decided here is decided by `digest.core`; this module alone alternates i
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property, partial
+from typing import Literal
 
 from digest.core import slots
 from digest.core.backoff import wait
 from digest.core.match import Findings, Matcher, Outcome, evaluate
 from digest.core.model import (
+    Appearance,
     Artifact,
     Channel,
     Delivery,
@@ -34,13 +36,14 @@ from digest.core.model import (
     Profile,
     Progress,
     Reading,
+    Recommendation,
     ScorePart,
     SourceReport,
     StoredPaper,
 )
 from digest.core.query import CompiledInterest, compile_interest
 from digest.core.rank import Corpus, corpus, score
-from digest.core.selection import Selection, consider, select
+from digest.core.selection import Candidate, Selection, consider, day, held, is_too_old, select
 from digest.errors import (
     ConfigError,
     CredentialError,
@@ -70,6 +73,45 @@ class Composed:
 
     profile: Profile
     digest: Digest | None  # None: nothing was new
+
+
+State = Literal[
+    "shown",  # in a section
+    "listed",  # by title
+    "waiting",  # for the next digest
+    "pending",  # not considered yet
+    "near_miss",
+    "too_old",
+    "below_min_score",
+    "not_wanted",
+    "other_sources",  # listed by none of the profile's
+    "before_lookback",  # of the first digest, which is still to come
+    "passed_over",  # though wanted by the profile as it is now
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of a paper, in a digest or before it came to one."""
+
+    state: State
+    digest: str | None = None  # Digest.id
+    slot: datetime | None = None  # of that digest
+    section: str = ""  # the name of an interest
+    reasons: tuple[str, ...] = ()
+    score: float | None = None  # when the digest was composed
+    lowest: float | None = None  # the lowest score in its sections
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a profile was or was not shown a paper."""
+
+    profile: Profile
+    verdict: Verdict
+    coming: Verdict | None  # what the next digest would make of it, where that is open
+    recommendation: Recommendation | None  # with the score as it would be now; None: nothing speaks for it
+    outcomes: tuple[tuple[Outcome, tuple[ScorePart, ...]], ...]  # of each interest
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,8 +273,8 @@ def compose(
         candidates = _candidates(store, item, now)
         selection = desk.select(item, candidates)
         digest: Digest | None = None
-        if selection.sections or (send_empty and _is_first_of_its_day(item)):
-            digest = _digest(item, selection, scanned=len(candidates), reports=reports, now=now)
+        if _has_news(item, candidates, selection) or (send_empty and _is_first_of_its_day(item)):
+            digest = _digest(item, selection, scanned=candidates.count, reports=reports, now=now)
         planned = _plan(item.profile, digest, mailer) if digest else ()
         if store.save(item.profile.name, Progress(item.slot, revision), digest, planned):
             yield Composed(item.profile, digest)
@@ -240,20 +282,93 @@ def compose(
 
 def draft(store: Store, profile: Profile, *, now: datetime) -> Digest:
     """The digest that a profile would get now; writes nothing."""
-    interests = tuple(compile_interest(interest) for interest in profile.interests)
-    item = _Due(profile, interests, now, store.progress(profile.name))
+    item = _Due(profile, _compiled(profile), now, store.progress(profile.name))
     candidates = _candidates(store, item, now)
-    selection = _Desk(store, interests).select(item, candidates)
-    return _digest(item, selection, scanned=len(candidates), reports=store.latest_reports(), now=now)
+    selection = _Desk(store, item.interests).select(item, candidates)
+    return _digest(item, selection, scanned=candidates.count, reports=store.latest_reports(), now=now)
 
 
-def judge(store: Store, profile: Profile, stored: StoredPaper) -> list[tuple[Outcome, tuple[ScorePart, ...]]]:
-    """What each interest of a profile makes of a paper, and the parts of the score it would have."""
-    interests = tuple(compile_interest(interest) for interest in profile.interests)
-    desk = _Desk(store, interests)
+def explain(store: Store, profile: Profile, stored: StoredPaper, *, now: datetime) -> Explanation:
+    """What a profile makes of a paper, interest by interest, and what came or will come of that."""
+    item = _Due(profile, _compiled(profile), now, store.progress(profile.name))
+    desk = _Desk(store, item.interests)
     findings = desk.scan(stored)
-    outcomes = [evaluate(interest, findings) for interest in interests]
-    return [(outcome, score(outcome, findings, desk.corpus)) for outcome in outcomes]
+    outcomes = [evaluate(interest, findings) for interest in item.interests]
+    candidate = consider(item.interests, findings, desk.corpus)
+    candidates = _candidates(store, item, now)
+    appearances = store.appearances(profile.name, stored.paper.id)
+    coming: Verdict | None = None
+    final = next((one for one in appearances if one.kind in {"section", "overflow"}), None)
+    if final is not None:
+        verdict = _said(final)
+    elif _is_among(candidates.waited, stored):
+        verdict = _said(appearances[0])
+        coming = _coming(desk.select(item, candidates), item, stored, candidate)
+    elif _is_among(candidates.new, stored):
+        verdict = Verdict("pending")
+        coming = _coming(desk.select(item, candidates), item, stored, candidate)
+    elif profile.sources and not any(listing.source in profile.sources for listing in stored.listings):
+        verdict = Verdict("other_sources")
+    elif item.before is None:
+        verdict = Verdict("before_lookback")
+    elif appearances and appearances[0].kind == "near_miss":
+        verdict = _said(appearances[0])
+    else:
+        # When it was considered is not kept, but that was not before it came.
+        verdict = _why_not(profile, stored, candidate, stored.first_seen)
+    return Explanation(
+        profile=profile,
+        verdict=verdict,
+        coming=coming,
+        recommendation=None if candidate is None else candidate.recommendation,
+        outcomes=tuple((outcome, score(outcome, findings, desk.corpus)) for outcome in outcomes),
+    )
+
+
+def _is_among(papers: Iterable[StoredPaper], stored: StoredPaper) -> bool:
+    return any(one.paper.id == stored.paper.id for one in papers)
+
+
+_STATES: Mapping[str, State] = {
+    "section": "shown",
+    "overflow": "listed",
+    "waiting": "waiting",
+    "near_miss": "near_miss",
+}
+
+
+def _said(one: Appearance) -> Verdict:
+    return Verdict(_STATES[one.kind], one.digest, one.slot, one.section, one.missing, one.score, one.lowest)
+
+
+def _coming(selection: Selection, item: _Due, stored: StoredPaper, candidate: Candidate | None) -> Verdict:
+    """What the next digest would make of a paper."""
+    shown = [one for section in selection.sections for one in section.recommendations]
+    lowest = min((one.score for one in shown), default=None)
+    places: list[tuple[State, str, tuple[Recommendation, ...]]] = [
+        *(("shown", section.interest, section.recommendations) for section in selection.sections),
+        ("listed", "", selection.overflow),
+        ("waiting", "", selection.waiting),
+    ]
+    for state, section, papers in places:
+        for one in papers:
+            if one.paper.id == stored.paper.id:
+                return Verdict(state, section=section, reasons=one.missing, score=one.score, lowest=lowest)
+    return _why_not(item.profile, stored, candidate, item.slot)
+
+
+def _why_not(profile: Profile, stored: StoredPaper, candidate: Candidate | None, slot: datetime) -> Verdict:
+    """Why a paper is in no digest."""
+    if candidate is None:
+        return Verdict("not_wanted")
+    if candidate.recommendation.missing:
+        return Verdict("near_miss", reasons=candidate.recommendation.missing)
+    if is_too_old(stored, profile.limits, slot):
+        return Verdict(
+            "too_old", reasons=(f"{day(stored)}, and max_age_days is {profile.limits.max_age_days}",)
+        )
+    low = held(candidate, profile.limits).recommendation.missing
+    return Verdict("below_min_score", reasons=low) if low else Verdict("passed_over")
 
 
 def search(store: Store, query: str | None) -> tuple[StoredPaper, ...]:
@@ -282,18 +397,37 @@ def _due(store: Store, profile: Profile, now: datetime) -> _Due | None:
     else:
         # Every run is a slot of its own, also within one second or when the clock was set back.
         slot = now if before is None else max(now, before.slot + timedelta(seconds=1))
-    return _Due(profile, tuple(compile_interest(interest) for interest in profile.interests), slot, before)
+    return _Due(profile, _compiled(profile), slot, before)
 
 
-def _candidates(store: Store, item: _Due, now: datetime) -> tuple[StoredPaper, ...]:
-    """The papers that a profile has not considered yet."""
+def _compiled(profile: Profile) -> tuple[CompiledInterest, ...]:
+    return tuple(compile_interest(interest) for interest in profile.interests)
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidates:
+    """The papers that a digest is made from."""
+
+    waited: tuple[StoredPaper, ...]  # kept by the last digest, in its order
+    new: tuple[StoredPaper, ...]  # not considered yet
+
+    @property
+    def count(self) -> int:
+        return len(self.waited) + len(self.new)
+
+
+def _candidates(store: Store, item: _Due, now: datetime) -> _Candidates:
     profile = item.profile
     if item.before is None:
         first_seen = now - timedelta(days=profile.limits.lookback_days)
-        return store.papers_since(first_seen=first_seen, sources=profile.sources)
-    return store.papers_since(
+        return _Candidates((), store.papers_since(first_seen=first_seen, sources=profile.sources))
+    waited = store.waiting(profile.name, sources=profile.sources)
+    new = store.papers_since(
         revision=item.before.revision, sources=profile.sources, not_shown_to=profile.name
     )
+    # Its words may have changed while it waited.
+    kept = {stored.paper.id for stored in waited}
+    return _Candidates(waited, tuple(stored for stored in new if stored.paper.id not in kept))
 
 
 class _Desk:
@@ -317,10 +451,22 @@ class _Desk:
             self._found[key] = self._matcher.scan(stored.paper, stored.listings)
         return self._found[key]
 
-    def select(self, item: _Due, candidates: Sequence[StoredPaper]) -> Selection:
+    def select(self, item: _Due, candidates: _Candidates) -> Selection:
         """What a profile is shown of its candidates."""
-        considered = (consider(item.interests, self.scan(stored), self.corpus) for stored in candidates)
-        return select(item.profile, [judged for judged in considered if judged is not None])
+
+        def considered(papers: Iterable[StoredPaper]) -> Iterator[Candidate]:
+            for stored in papers:
+                candidate = consider(item.interests, self.scan(stored), self.corpus)
+                if candidate is not None:
+                    yield candidate
+
+        limits = item.profile.limits
+        old = [stored for stored in candidates.new if is_too_old(stored, limits, item.slot)]
+        new = [stored for stored in candidates.new if not is_too_old(stored, limits, item.slot)]
+        return replace(
+            select(item.profile, considered(new), waited=considered(candidates.waited)),
+            too_old=sum(not candidate.recommendation.missing for candidate in considered(old)),
+        )
 
 
 def _digest(
@@ -337,15 +483,30 @@ def _digest(
         scanned=scanned,
         sections=selection.sections,
         overflow=selection.overflow,
+        waiting=selection.waiting,
         near_misses=selection.near_misses,
+        too_old=selection.too_old,
         reports=tuple(
             report for report in reports if not profile.sources or report.source in profile.sources
         ),
     )
 
 
+def _has_news(item: _Due, candidates: _Candidates, selection: Selection) -> bool:
+    """Whether there is something to show.
+
+    Without a schedule every run is a slot: what waited comes the next day, or with something new, so
+    that running again changes nothing.
+    """
+    if item.profile.schedule is not None or _is_first_of_its_day(item):
+        return bool(selection.sections)
+    sections = (one for section in selection.sections for one in section.recommendations)
+    waited = {stored.paper.id for stored in candidates.waited}
+    return any(one.paper.id not in waited for one in (*sections, *selection.overflow, *selection.waiting))
+
+
 def _is_first_of_its_day(item: _Due) -> bool:
-    """Whether a mail that says "nothing new" would be the first today; more than one is a nuisance."""
+    """Whether no slot has come today; a second mail that says "nothing new" is a nuisance."""
     return item.before is None or item.before.slot.date() < item.slot.date()
 
 

@@ -11,6 +11,7 @@ from datetime import date, datetime
 from typing import Protocol
 
 from digest.core.model import (
+    Appearance,
     Artifact,
     Channel,
     Delivery,
@@ -18,6 +19,7 @@ from digest.core.model import (
     Digest,
     Listing,
     Page,
+    PaperId,
     Period,
     PlannedDelivery,
     Profile,
@@ -142,6 +144,9 @@ class Store(Protocol):
     ) -> tuple[StoredPaper, ...]:
         """Papers whose words are newer than a revision, oldest first, as far as the rest allows."""
 
+    def waiting(self, profile: str, *, sources: Sequence[str] = ()) -> tuple[StoredPaper, ...]:
+        """The papers that the last digest of a profile kept for the next one, in their order."""
+
     def newest_papers(self, limit: int) -> tuple[StoredPaper, ...]:
         """The papers that came last, newest first."""
 
@@ -152,6 +157,9 @@ class Store(Protocol):
         self, profile: str, made: Progress, digest: Digest | None, planned: Sequence[PlannedDelivery]
     ) -> bool:
         """Write a digest, its deliveries and what it showed; False if the slot was composed already."""
+
+    def appearances(self, profile: str, paper: PaperId) -> tuple[Appearance, ...]:
+        """What the digests of a profile said of a paper, newest first."""
 
     def digests(self, profile: str) -> tuple[Digest, ...]:
         """The digests of a profile, newest first."""

@@ -333,11 +333,147 @@ def test_stored_papers_are_searched_and_explained(tmp_path: Path, run: Run) -> N
     assert run("papers", "title:", "--config", config) == 2
     assert run("explain", "swinleaf", "--config", config) == 0
     assert "Swin: wanted" in run.out
-    assert "shown in me-" in run.out
-    assert "…SwinLeaf: Shifted" in run.out
+    assert re.search(r"shown on .*, under Swin \(me-\d+T\d+Z\)", run.out)
+    assert "Swin in title: SwinLeaf: Shifted Windows for Counting Leaves\n" in run.out
     assert run("explain", "ledger", "--config", config, "--profile", "me") == 0
+    assert "wanted by no interest" in run.out
     assert "missing any of 'Swin'" in run.out
     assert run("explain", "nothing of the kind", "--config", config) == 1
+
+
+def explained(run: Run, config: Path, title: str) -> str:
+    assert run("explain", title, "--config", config, "--at", "2026-11-20T12:00") == 0
+    return " ".join(run.out.split())
+
+
+def test_what_is_beyond_the_limit_waits_comes_the_next_day_and_is_explained(tmp_path: Path, run: Run) -> None:
+    page = SWIN_PAGE + (
+        "\nMoss Gardens Seen by a Transformer\nMoss is slow, and so is a Swin that is asked to watch it grow."
+    )
+    with recording_server() as server:
+        config = configure(tmp_path, port=server.port)
+        profile = tmp_path / "profiles" / "me.toml"
+        original = profile.read_text(encoding="utf-8")
+        keys = 'max_papers = 1\noverflow = "carry"\nchannels = ["email", "archive"]\n[[interests]]'
+        profile.write_text(original.replace("[[interests]]", keys), encoding="utf-8")
+        (tmp_path / "inbox" / "page.txt").write_text(page, encoding="utf-8")
+        assert run("collect", "--config", config, "--at", "2026-11-20T06:00") == 0
+        assert "not considered yet" in explained(run, config, "moss")
+        assert "the next digest would let it wait: beyond max_papers 1" in " ".join(run.out.split())
+        for at in ("2026-11-20T07:00", "2026-11-20T08:00"):
+            assert run("run", "--config", config, "--no-fetch", "--at", at) == 0
+        (first,) = server.messages
+        assert "SwinLeaf" in text(first.content)
+        assert "Moss Gardens" not in text(first.content)
+        html = message(first.content).get_body(("html",))
+        assert html is not None
+        (archived,) = (tmp_path / "public" / "archive" / "me").glob("me-*.html")
+        for form in (text(first.content), html.get_content(), archived.read_text(encoding="utf-8")):
+            assert "1 more waits for the next digest." in form
+        waits = explained(run, config, "moss")
+        assert "waits for the next digest: beyond max_papers 1, with" in waits
+        assert "the next digest would show it under Swin" in waits
+        assert run("run", "--config", config, "--no-fetch", "--at", "2026-11-21T07:00") == 0
+        assert "Moss Gardens" in text(server.messages[1].content)
+        assert "for the next digest" not in text(server.messages[1].content)
+    assert run("explain", "moss", "--config", config, "--json") == 0
+    (document,) = json.loads(run.out)
+    (made,) = document["profiles"]
+    assert (document["title"], document["sources"]) == ("Moss Gardens Seen by a Transformer", ["file"])
+    assert (made["verdict"]["state"], made["coming"]) == ("shown", None)
+    assert made["verdict"]["slot"] == "2026-11-21T06:00:00+00:00"
+    assert sum(part["value"] for part in made["parts"]) == pytest.approx(made["score"])
+    assert [match["field"] for match in made["interests"][0]["matches"]] == ["abstract"]
+
+
+def test_an_explanation_says_what_the_limits_of_a_profile_did(tmp_path: Path, run: Run) -> None:
+    (tmp_path / "inbox").mkdir()
+    (tmp_path / "inbox" / "old.bib").write_text(
+        "@article{a, title={Old Swin Clocks}, year={2001}, author={Ada Bright}, month=jan}"
+    )
+    (tmp_path / "inbox" / "page.txt").write_text(
+        SWIN_PAGE
+        + "\nTwo Swins in a Swin Boat\nWho rows a Swin? Nobody rows a Swin, but Swin upon Swin drifts.",
+        encoding="utf-8",
+    )
+    config = configure(tmp_path)
+    profile = tmp_path / "profiles" / "me.toml"
+    original = profile.read_text(encoding="utf-8")
+
+    def change(keys: str, interest: str = "") -> None:
+        text = original.replace("[[interests]]", f"{keys}\n[[interests]]") + interest
+        profile.write_text(text, encoding="utf-8")
+
+    change("min_score = 99\nmax_age_days = 30")
+    assert run("collect", "--config", config, "--at", "2026-11-20T06:00") == 0
+    assert "the next digest would leave it out as too old: 2001-01-01, and max" in explained(
+        run, config, "clocks"
+    )
+    assert "the next digest would not show it: score" in explained(run, config, "swinleaf")
+    assert "the next digest would not show it: no interest wants it" in explained(run, config, "ledger")
+    change("max_papers = 1")
+    assert "the next digest would show it under Swin" in explained(run, config, "boat")
+    assert "the next digest would list it by title: beyond max_papers 1, with" in explained(
+        run, config, "swinleaf"
+    )
+    change("max_age_days = 30\nmax_papers = 1", '\nrequire = ["boat"]')
+    nearly = explained(run, config, "swinleaf")
+    assert "the next digest would not show it: 'boat' is required" in nearly
+    assert "Swin: not wanted: 'boat' is required; would be" in nearly
+    change("max_papers = 1\nmax_age_days = 30", "max_papers = 1")
+    assert run("run", "--config", config, "--at", "2026-11-20T07:00") == 0
+    assert re.search(r"listed by title on .*: beyond max_papers 1, with", explained(run, config, "swinleaf"))
+    assert "left out as too old: 2001-01-01" in explained(run, config, "clocks")
+    boat = explained(run, config, "boat")
+    assert re.search(r"Swin in abstract: .* and 2 more", boat)
+    (archived,) = (tmp_path / "public" / "archive" / "me").glob("me-*.html")
+    assert "1 more is older than max_age_days." in archived.read_text(encoding="utf-8")
+    change("")
+    assert "looked at before and not chosen" in explained(run, config, "clocks")
+    change("min_score = 99")
+    assert re.search("a near miss: score .* is below min_score 99.0", explained(run, config, "clocks"))
+
+
+def test_an_explanation_says_when_a_paper_was_not_even_considered(tmp_path: Path, run: Run) -> None:
+    config = configure(tmp_path)
+    (tmp_path / "inbox" / "page.txt").write_text(SWIN_PAGE, encoding="utf-8")
+    assert run("collect", "--config", config, "--at", "2026-11-10T06:00") == 0
+    lookback = "not considered: it came before the 3 days that the first digest looks back"
+    assert lookback in explained(run, config, "swinleaf")
+    with config.open("a", encoding="utf-8") as file:
+        file.write('\n[[sources]]\nkind = "file"\nname = "other"\npaths = ["inbox/"]\n')
+    profile = tmp_path / "profiles" / "me.toml"
+    profile.write_text(profile.read_text().replace("[[interests]]", 'sources = ["other"]\n[[interests]]'))
+    sources = "not considered: it was listed by file, and the profile reads other"
+    assert sources in explained(run, config, "swinleaf")
+
+
+def test_of_two_equal_papers_no_score_is_given_as_the_reason(tmp_path: Path, run: Run) -> None:
+    config = configure(tmp_path)
+    profile = tmp_path / "profiles" / "me.toml"
+    profile.write_text(profile.read_text().replace("[[interests]]", "max_papers = 1\n[[interests]]"))
+    (tmp_path / "inbox" / "two.bib").write_text(
+        "@article{a, title={Swin of the Left}, year={2026}, author={Ada Bright}}\n"
+        "@article{b, title={Swin of the Right}, year={2026}, author={Bruno Kerze}}\n"
+    )
+    assert run("run", "--config", config, "--at", "2026-11-20T06:00") == 0
+    both = explained(run, config, "swin of the")
+    assert re.search(r"listed by title on [^()]*: beyond max_papers 1 \(me-", both)
+    assert "\n\nSwin of the" in run.out
+
+
+def test_what_is_quoted_does_not_steer_the_terminal(tmp_path: Path, run: Run) -> None:
+    config = configure(tmp_path)
+    long = "影像" * 90
+    (tmp_path / "inbox" / "one.bib").write_text(
+        f"@article{{a, title={{Swin \x9b31m \u202e turned}}, abstract={{{long}Swin{long}}}, "
+        "year={2026}, author={Ada Bright}}",
+        encoding="utf-8",
+    )
+    assert run("collect", "--config", config, "--at", "2026-11-20T06:00") == 0
+    said = explained(run, config, "turned")
+    assert not {"\x1b", "\x9b", "\u202e"} & set(run.out)
+    assert re.search("Swin in abstract: …[影像]{72}Swin[影像]{72}…", said)
 
 
 def test_a_page_is_read_and_shown_for_people_and_for_programs(tmp_path: Path, run: Run) -> None:
@@ -465,11 +601,32 @@ def test_a_mistake_in_the_configuration_names_file_line_and_remedy(
         (('keywords = ["Swin"]', 'query = "swin AND (gan"'), "me.toml:6", "^ column 10"),
         (('keywords = ["Swin"]', 'exclude = ["Swin"]'), "me.toml:4", "says nothing"),
         (('name = "me"', 'name = "Me too"'), "me.toml:1", "name"),
+        (
+            ('keywords = ["Swin"]', 'keywords = ["Swin"]\n[[interests]]\nname = "Swin"\nkeywords = ["GAN"]'),
+            "me.toml:8",
+            "two are called",
+        ),
         (("me@example.org", "me at example.org"), "me.toml:3", "write an address"),
         (("me@example.org", "mé@example.org"), "me.toml:3", "beyond ASCII"),
         (('recipients = ["Me <me@example.org>"]', 'channels = ["email"]'), "me.toml:3", "somebody to go to"),
         (('keywords = ["Swin"]', 'keywords = ["Swin"]\nweight = -1'), "me.toml:7", "greater than 0"),
         (('recipients = ["Me <me@example.org>"]', 'sources = ["fiel"]'), "me.toml:3", "Did you mean 'file'?"),
+        (('title = "Papers for me"', 'overflow = "carri"'), "me.toml:2", "'list' or 'carry'"),
+        (('title = "Papers for me"', "overflows = 1"), "me.toml:2", "Did you mean overflow?"),
+        (('title = "Papers for me"', "max_paper = 1"), "me.toml:2", "Did you mean max_papers?"),
+        (('title = "Papers for me"', "max_papers = 0"), "me.toml:2", "greater than 0"),
+        (('title = "Papers for me"', "max_papers = true"), "me.toml:2", "valid integer"),
+        (('title = "Papers for me"', "min_score = 0"), "me.toml:2", "greater than 0"),
+        (('title = "Papers for me"', "min_score = inf"), "me.toml:2", "finite"),
+        (('title = "Papers for me"', 'min_score = "1.5"'), "me.toml:2", "valid number"),
+        (('title = "Papers for me"', "min_scor = 1.5"), "me.toml:2", "Did you mean min_score?"),
+        (('title = "Papers for me"', "max_age_days = -1"), "me.toml:2", "greater than 0"),
+        (('title = "Papers for me"', "max_age_days = 1.5"), "me.toml:2", "valid integer"),
+        (('title = "Papers for me"', "max_age_days = 99999999999"), "me.toml:2", "36500"),
+        (('title = "Papers for me"', "max_age = 3"), "me.toml:2", "Did you mean max_age_days?"),
+        (('keywords = ["Swin"]', 'keywords = ["Swin"]\nmax_papers = 0'), "me.toml:7", "greater than 0"),
+        (('keywords = ["Swin"]', 'keywords = ["Swin"]\nmax_paper = 1'), "me.toml:7", "mean max_papers?"),
+        (('keywords = ["Swin"]', 'keywords = ["Swin"]\nweight = nan'), "me.toml:7", "finite"),
     ],
 )
 def test_a_mistake_in_a_profile_names_file_line_and_remedy(

@@ -491,15 +491,182 @@ def test_a_draft_is_what_would_come_and_writes_nothing(store: Store) -> None:
     assert store.progress("me") is None
 
 
-def test_a_judgement_names_every_interest_with_its_parts(store: Store) -> None:
+def explained(store: Store, profile: Profile, title: str, *, at: datetime = NOON) -> pipeline.Explanation:
+    (stored,) = store.find_papers(title)
+    return pipeline.explain(store, profile, stored, now=at)
+
+
+def test_an_explanation_names_every_interest_with_its_parts(store: Store) -> None:
     two = profile("me", Interest("A", keywords=("swin",)), Interest("B", keywords=("face",)))
     store.add(listings(paper("Swin")), (), report())
-    (stored,) = store.papers_since()
-    (wanted, parts), (other, none) = pipeline.judge(store, two, stored)
+    (wanted, parts), (other, none) = explained(store, two, "Swin").outcomes
     assert wanted.satisfied
     assert [part.name for part in parts] == ["swin"]
     assert other.missing == ("any of 'face'",)
     assert none == ()
+
+
+def test_an_explanation_says_what_will_come_and_what_came(store: Store) -> None:
+    limits = Limits(max_papers=1, min_score=0.2, max_age_days=9)
+    few = replace(READER, limits=limits, interests=(Interest("Swin", ("Swin",), require=("leaf",)),))
+    old = replace(paper("Swin and an old leaf"), published=NOON.date() - 10 * DAY)
+    store.add(
+        listings(paper("Swin Leaf"), paper("Words on a Swin with a leaf"), paper("Swin"), paper("Fern"), old),
+        (),
+        report(),
+    )
+    store.add(listings(paper("A weak leaf", "A Swin " + "of many words " * 400)), (), report())
+    ahead = [
+        ("Swin Leaf", "shown", ()),
+        ("Words on a Swin", "listed", ("beyond max_papers 1",)),
+        ("old leaf", "too_old", ("2026-11-10, and max_age_days is 9",)),
+        ("Fern", "not_wanted", ()),
+    ]
+    for title, state, reasons in ahead:
+        explanation = explained(store, few, title)
+        assert explanation.verdict == pipeline.Verdict("pending")
+        assert explanation.coming is not None
+        assert (explanation.coming.state, explanation.coming.reasons) == (state, reasons)
+    (made,) = compose(store, few)
+    assert made.digest is not None
+    assert made.digest.too_old == 1
+    behind = [(title, state) for title, state, _ in ahead]
+    for title, state in behind:
+        explanation = explained(store, few, title, at=NOON + DAY)
+        assert (explanation.verdict.state, explanation.coming) == (state, None)
+    shown = explained(store, few, "Swin Leaf").verdict
+    assert (shown.digest, shown.slot, shown.section) == (made.digest.id, NOON, "Swin")
+    assert shown.score == shown.lowest
+
+
+def test_an_explanation_of_what_kept_a_paper_out(store: Store) -> None:
+    store.add(listings(paper("Swin of old")), (), report(at=NOON - WEEK))
+    store.add(listings(paper("Swin"), paper("Fern with swin", "Tall.")), (), report())
+    store.add(listings(paper("Swin elsewhere"), source="other"), (), report("other"))
+    here = replace(READER, sources=("page",))
+    assert explained(store, here, "Swin elsewhere").verdict.state == "other_sources"
+    assert explained(store, here, "Swin of old").verdict.state == "before_lookback"
+    strict = replace(here, limits=Limits(min_score=99.0))
+    coming = explained(store, strict, "Fern").coming
+    assert coming is not None
+    assert coming.state == "below_min_score"
+    assert coming.reasons[0].endswith("is below min_score 99.0")
+    compose(store, strict)
+    assert explained(store, strict, "Fern").verdict.state == "below_min_score"
+    assert explained(store, here, "Fern").verdict.state == "passed_over"
+    needy = replace(strict, interests=(Interest("Swin", ("Swin",), require=("moss",)),))
+    nearly = explained(store, needy, "Fern").verdict
+    assert (nearly.state, nearly.digest, nearly.reasons) == ("near_miss", None, ("'moss' is required",))
+
+
+def test_a_near_miss_is_explained_with_the_digest_that_named_it(store: Store) -> None:
+    pairs = profile("me", Interest("Pairs", ("Swin",), require=("leaf",)))
+    store.add(listings(paper("Swin Leaf"), paper("Swin alone")), (), report())
+    (made,) = compose(store, pairs)
+    assert made.digest is not None
+    verdict = explained(store, pairs, "Swin alone", at=NOON + DAY).verdict
+    assert (verdict.state, verdict.digest) == ("near_miss", made.digest.id)
+    assert verdict.reasons == ("'leaf' is required",)
+
+
+# --- what waits -------------------------------------------------------------------------------
+
+PATIENT = replace(READER, limits=Limits(max_papers=1, overflow="carry"))
+
+
+def test_papers_beyond_the_limit_can_wait_for_the_next_digest(store: Store) -> None:
+    store.add(listings(paper("Swin, Swin, Swin"), paper("Swin, Swin, fern")), (), report())
+    (first,) = compose(store, PATIENT)
+    assert first.digest is not None
+    assert titles(first) == ["Swin, Swin, Swin"]
+    assert first.digest.overflow == ()
+    assert [item.paper.title for item in first.digest.waiting] == ["Swin, Swin, fern"]
+    assert store.digests("me") == (first.digest,)
+    waiting = explained(store, PATIENT, "fern", at=NOON + DAY)
+    assert (waiting.verdict.state, waiting.verdict.digest) == ("waiting", first.digest.id)
+    assert waiting.coming is not None
+    assert waiting.coming.state == "shown"
+    # What waited comes before what is new, and better.
+    store.add(listings(paper("More Swin, Swin, Swin")), (), report())
+    again = explained(store, PATIENT, "More", at=NOON + DAY).coming
+    assert again is not None
+    assert again.state == "waiting"
+    (second,) = compose(store, PATIENT, at=NOON + DAY)
+    assert titles(second) == ["Swin, Swin, fern"]
+    assert second.digest is not None
+    assert second.digest.scanned == 2
+    (third,) = compose(store, PATIENT, at=NOON + 2 * DAY)
+    assert titles(third) == ["More Swin, Swin, Swin"]
+    (after,) = compose(store, PATIENT, at=NOON + 3 * DAY)
+    assert after.digest is None
+
+
+def test_without_a_schedule_what_waits_does_not_come_by_running_again(store: Store) -> None:
+    store.add(listings(*(paper(f"Swin {number}") for number in range(4))), (), report())
+    compose(store, PATIENT)
+    (again,) = compose(store, PATIENT, at=NOON + HOUR)
+    assert again.digest is None
+    store.add(listings(paper("Late Swin")), (), report())
+    (with_news,) = compose(store, PATIENT, at=NOON + 2 * HOUR)
+    assert len(titles(with_news)) == 1
+    assert with_news.digest is not None
+    assert len(with_news.digest.waiting) == 3
+
+
+def test_with_a_schedule_it_comes_with_the_next_slot(store: Store) -> None:
+    twice = replace(PATIENT, schedule=Schedule((time(7), time(19)), tuple(range(7)), "UTC"))
+    store.add(listings(paper("Swin 1"), paper("Swin 2")), (), report())
+    (morning,) = compose(store, twice)
+    (evening,) = compose(store, twice, at=NOON + 8 * HOUR)
+    assert sorted([*titles(morning), *titles(evening)]) == ["Swin 1", "Swin 2"]
+
+
+def test_what_waits_grows_neither_too_old_nor_too_weak(store: Store) -> None:
+    young = replace(PATIENT, limits=replace(PATIENT.limits, max_age_days=2, min_score=0.1))
+    fresh = [replace(paper(f"Swin {number}"), published=NOON.date()) for number in range(2)]
+    store.add(listings(*fresh), (), report())
+    compose(store, young)
+    # A hundred others have made the word common, and its score small.
+    store.add(
+        listings(*(paper(f"Swinging Swin {number}") for number in range(100)), source="other"),
+        (),
+        report("other"),
+    )
+    here = replace(young, sources=("page",), limits=replace(young.limits, min_score=2.0))
+    (made,) = compose(store, here, at=NOON + 5 * DAY)
+    assert titles(made) == ["Swin 1"]
+
+
+def test_what_waits_leaves_with_the_interest_that_wanted_it(store: Store) -> None:
+    store.add(listings(paper("Swin 1"), paper("Swin 2 and a fern")), (), report())
+    compose(store, PATIENT)
+    ferns = replace(PATIENT, interests=(Interest("Moss", ("moss",)),))
+    gone = explained(store, ferns, "Swin 2", at=NOON + DAY)
+    assert gone.coming == pipeline.Verdict("not_wanted")
+    store.add(listings(paper("Moss")), (), report())
+    (made,) = compose(store, ferns, at=NOON + DAY)
+    assert titles(made) == ["Moss"]
+    assert made.digest is not None
+    assert made.digest.waiting == ()
+
+
+def test_a_paper_whose_words_change_while_it_waits_is_there_once(store: Store) -> None:
+    store.add(listings(paper("Swin Swin"), paper("Swin 2", arxiv="2611.90002")), (), report())
+    compose(store, PATIENT)
+    store.add(listings(paper("Swin 2", "Now with an abstract.", arxiv="2611.90002")), (), report())
+    (made,) = compose(store, PATIENT, at=NOON + DAY)
+    assert titles(made) == ["Swin 2"]
+    assert made.digest is not None
+    assert (made.digest.scanned, made.digest.waiting) == (1, ())
+
+
+def test_a_list_again_after_carrying_loses_nothing(store: Store) -> None:
+    store.add(listings(*(paper(f"Swin {number}") for number in range(4))), (), report())
+    compose(store, PATIENT)
+    listing = replace(PATIENT, limits=Limits(max_papers=1))
+    (made,) = compose(store, listing, at=NOON + DAY)
+    assert made.digest is not None
+    assert (len(made.digest.recommendations), len(made.digest.overflow)) == (1, 2)
 
 
 def test_stored_papers_are_searched_in_the_words_of_queries(store: Store) -> None:

@@ -18,6 +18,7 @@ from sqlalchemy import create_engine
 from world import DAY, HOUR, NOON, listings, paper, report
 
 from digest.core.model import (
+    Appearance,
     DeliveryState,
     Digest,
     Listing,
@@ -141,7 +142,7 @@ def test_two_records_that_turn_out_to_be_one_paper_become_one(store: Store) -> N
     (stored,) = store.papers_since()
     assert stored.paper.doi == "10.1234/swin"
     assert len(stored.listings) == 1
-    assert store.shown_in("me", stored.paper.id) == "me-20261120T120000Z"
+    assert {one.digest for one in store.appearances("me", stored.paper.id)} == {"me-20261120T120000Z"}
     (kept,) = store.digests("me")
     assert [item.paper for item in kept.recommendations] == [by_title, by_doi]
 
@@ -217,8 +218,29 @@ def test_a_digest_comes_back_as_it_was_even_when_its_papers_changed(store: Store
     store.add(listings(replace(first.paper, title="Swin, second version")), (), report())
     assert store.digests("me") == (made,)
     assert store.progress("me") == Progress(NOON, 3)
-    assert store.shown_in("me", more.paper.id) == made.id
-    assert store.shown_in("me", near.paper.id) is None
+    assert store.appearances("me", more.paper.id) == (
+        Appearance(made.id, NOON, "overflow", "", (), 1.5, lowest=1.5),
+    )
+    (nearly,) = store.appearances("me", near.paper.id)
+    assert (nearly.kind, nearly.missing) == ("near_miss", ("x",))
+
+
+def test_what_waits_is_what_the_last_digest_kept_in_its_order_and_was_not_shown(store: Store) -> None:
+    by_title, by_doi = paper("Swin in the Journal"), paper("Swin in a Journal", doi="10.1234/swin")
+    store.add(listings(by_title, by_doi, paper("Other Swin")), (), report())
+    store.add(listings(paper("Swin"), source="a"), (), report("a"))
+    papers = [recommend(stored.listings[0]) for stored in store.papers_since()]
+    made = replace(digest(), sections=(), waiting=tuple(papers[::-1]))
+    assert store.save("me", Progress(NOON, 4), made, ())
+    assert store.digests("me") == (made,)
+    assert [stored.paper.title for stored in store.waiting("me", sources=("a",))] == ["Swin"]
+    store.add(listings(replace(by_doi, title="Swin in the Journal")), (), report())
+    waiting = [stored.paper.id for stored in store.waiting("me")]
+    assert waiting == [papers[3].paper.id, papers[2].paper.id, "doi:10.1234/swin"]
+    later = replace(digest(papers[3]), id="later", slot=NOON + HOUR, waiting=(papers[2], papers[3]))
+    assert store.save("me", Progress(NOON + HOUR, 5), later, ())
+    assert [stored.paper.id for stored in store.waiting("me")] == [papers[2].paper.id]
+    assert store.waiting("you") == ()
 
 
 def test_a_slot_is_composed_once(store: Store) -> None:

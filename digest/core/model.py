@@ -167,6 +167,7 @@ class Interest:
     categories: tuple[str, ...] = ()
     query: str | None = None
     weight: float = 1.0
+    max_papers: int | None = None  # of a digest; what is beyond goes where the profile's overflow goes
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +184,9 @@ class Limits:
     """How much a digest may hold."""
 
     max_papers: int = 30
+    overflow: Literal["list", "carry"] = "list"  # papers beyond: by title, or in the next digest
+    min_score: float = 0.0  # a paper below is a near miss
+    max_age_days: int | None = None  # on the day of the slot
     lookback_days: int = 3  # how far the first digest of a profile looks back
     near_misses: int = 5
 
@@ -229,7 +233,7 @@ class Recommendation:
     score: float
     matches: tuple[Match, ...]
     parts: tuple[ScorePart, ...] = ()
-    missing: tuple[str, ...] = ()  # near misses only: what kept it out
+    missing: tuple[str, ...] = ()  # what kept it out, where something did
 
     @property
     def interests(self) -> tuple[str, ...]:
@@ -258,13 +262,28 @@ class Digest:
     scanned: int  # papers that were looked at
     sections: tuple[Section, ...]
     overflow: tuple[Recommendation, ...] = ()  # matched, beyond `max_papers`, shown by title
+    waiting: tuple[Recommendation, ...] = ()  # or kept for the next digest, in their order
     near_misses: tuple[Recommendation, ...] = ()
+    too_old: int = 0  # matched, left out for `max_age_days`
     reports: tuple[SourceReport, ...] = ()
 
     @property
     def recommendations(self) -> tuple[Recommendation, ...]:
         """The papers of all sections in reading order."""
         return tuple(item for section in self.sections for item in section.recommendations)
+
+
+@dataclass(frozen=True, slots=True)
+class Appearance:
+    """What a digest said of one paper."""
+
+    digest: str  # Digest.id
+    slot: datetime
+    kind: Literal["section", "overflow", "waiting", "near_miss"]
+    section: str  # the name of an interest; empty for the other kinds
+    missing: tuple[str, ...]
+    score: float
+    lowest: float | None  # the lowest score in the sections, if there are any
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 
 from digest.core.match import Findings, evaluate
-from digest.core.model import Profile, Recommendation, ScorePart, Section
+from digest.core.model import Limits, Profile, Recommendation, ScorePart, Section, StoredPaper
 from digest.core.query import CompiledInterest
 from digest.core.rank import Corpus, popularity, score
 
 
 @dataclass(frozen=True, slots=True)
+class Candidate:
+    """A paper that something speaks for."""
+
+    recommendation: Recommendation  # its `missing` says what keeps it out, if anything does
+    interests: tuple[str, ...]  # that want it, or nearly; the one that wants it most comes first
+
+
+@dataclass(frozen=True, slots=True)
 class Selection:
-    """The papers of a digest."""
+    """The papers of a digest, as the fields of `Digest` say."""
 
     sections: tuple[Section, ...]
     overflow: tuple[Recommendation, ...]
+    waiting: tuple[Recommendation, ...]
     near_misses: tuple[Recommendation, ...]
+    too_old: int = 0
 
 
-def consider(
-    interests: Sequence[CompiledInterest], findings: Findings, corpus: Corpus
-) -> Recommendation | None:
+def consider(interests: Sequence[CompiledInterest], findings: Findings, corpus: Corpus) -> Candidate | None:
     """What interests make of a paper, all evidence together.
 
     None when nothing speaks for it. `missing` is empty exactly when at least one interest wants it.
@@ -45,7 +55,7 @@ def consider(
         parts[votes.name] += votes.value
     # The evidence of the interest that wants it most comes first: that is its section.
     by_interest.sort(key=lambda pair: pair[0])
-    return Recommendation(
+    recommendation = Recommendation(
         paper=findings.paper,
         listings=tuple(findings.listings),
         score=sum(parts.values()),
@@ -57,6 +67,9 @@ def consider(
         if wanted
         else tuple(dict.fromkeys(m for _, outcome in by_interest for m in outcome.missing)),
     )
+    # An interest that only excludes wants papers without any evidence.
+    names = dict.fromkeys(outcome.interest.interest.name for _, outcome in by_interest)
+    return Candidate(recommendation, tuple(names))
 
 
 def order(recommendation: Recommendation) -> tuple[float, int, str]:
@@ -65,18 +78,64 @@ def order(recommendation: Recommendation) -> tuple[float, int, str]:
     return -recommendation.score, position, recommendation.paper.id
 
 
-def select(profile: Profile, considered: Iterable[Recommendation]) -> Selection:
-    """Cut off at `max_papers`, and give each interest its section, in the profile's order.
+def day(stored: StoredPaper) -> date:
+    """The day a paper counts its age from: published, or else listed first, or else seen first."""
+    listed = (listing.listed_on for listing in stored.listings if listing.listed_on)
+    return stored.paper.published or min(listed, default=stored.first_seen.date())
 
-    A paper that several interests want stands once, under the one that wants it most.
+
+def is_too_old(stored: StoredPaper, limits: Limits, slot: datetime) -> bool:
+    """Whether a paper is older than `max_age_days` on the day of a slot."""
+    return limits.max_age_days is not None and day(stored) < slot.date() - timedelta(limits.max_age_days)
+
+
+def held(candidate: Candidate, limits: Limits) -> Candidate:
+    """The candidate, kept out if it is wanted but below `min_score`."""
+    found = candidate.recommendation
+    if found.missing or found.score >= limits.min_score:
+        return candidate
+    # Rounded down, so that 0.996 is not said to be below 1.0 as "1.00".
+    reason = f"score {math.floor(found.score * 100) / 100:.2f} is below min_score {limits.min_score}"
+    return replace(candidate, recommendation=replace(found, missing=(reason,)))
+
+
+def select(
+    profile: Profile, considered: Iterable[Candidate], *, waited: Iterable[Candidate] = ()
+) -> Selection:
+    """Fill the sections, in the profile's order, up to the limits of the profile and of its interests.
+
+    A paper that several interests want stands once, under the one that wants it most and has room.
+    `waited` are papers that an earlier digest kept for this one, in their order: they come before the
+    others, whatever their score is now, so that none waits for ever.
     """
-    ranked = sorted(considered, key=order)
-    wanted = [item for item in ranked if not item.missing]
+    limits = profile.limits
+    earlier = list(waited)
+    new = sorted((held(item, limits) for item in considered), key=lambda item: order(item.recommendation))
+    wanted = [item for item in (*earlier, *new) if not item.recommendation.missing]
+    out = [item.recommendation for item in (*earlier, *new) if item.recommendation.missing]
     sections: dict[str, list[Recommendation]] = {interest.name: [] for interest in profile.interests}
-    for item in wanted[: profile.limits.max_papers]:
-        sections[item.interests[0]].append(item)
+    quotas = {interest.name: interest.max_papers for interest in profile.interests}
+    beyond: list[Recommendation] = []
+    room = limits.max_papers
+    for item in wanted:
+        names = [name for name in item.interests if _has_room(sections[name], quotas[name])]
+        if room and names:
+            sections[names[0]].append(item.recommendation)
+            room -= 1
+        else:
+            full = f" of {item.interests[0]!r}" if room else ""
+            limit = quotas[item.interests[0]] if room else limits.max_papers
+            reason = f"beyond max_papers {limit}{full}"
+            beyond.append(replace(item.recommendation, missing=(reason,)))
     return Selection(
-        sections=tuple(Section(name, tuple(items)) for name, items in sections.items() if items),
-        overflow=tuple(wanted[profile.limits.max_papers :]),
-        near_misses=tuple(item for item in ranked if item.missing)[: profile.limits.near_misses],
+        sections=tuple(
+            Section(name, tuple(sorted(items, key=order))) for name, items in sections.items() if items
+        ),
+        overflow=tuple(beyond) if limits.overflow == "list" else (),
+        waiting=tuple(beyond) if limits.overflow == "carry" else (),
+        near_misses=tuple(sorted(out, key=order))[: limits.near_misses],
     )
+
+
+def _has_room(items: Sequence[Recommendation], quota: int | None) -> bool:
+    return quota is None or len(items) < quota

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from sqlalchemy import RowMapping
 
 from digest.core.model import (
+    Appearance,
     Delivery,
     DeliveryState,
     Digest,
@@ -129,6 +130,19 @@ def recommendation(row: Row) -> Recommendation:
     )
 
 
+def appearance(row: Row) -> Appearance:
+    """What the row of a recommendation, with its digest's slot and lowest score, says of its paper."""
+    return Appearance(
+        digest=row["digest"],
+        slot=instant(row["slot"]),
+        kind=row["kind"],
+        section=row["section"],
+        missing=tuple(row["missing"]),
+        score=row["score"],
+        lowest=row["lowest"],
+    )
+
+
 def report_row(report: SourceReport) -> dict[str, Any]:
     """The columns of a source's report."""
     return {
@@ -166,13 +180,14 @@ def digest_row(digest: Digest) -> dict[str, Any]:
         "issued_at": seconds(digest.issued_at),
         "since": None if digest.since is None else seconds(digest.since),
         "scanned": digest.scanned,
+        "too_old": digest.too_old,
         "reports": [report_row(item) for item in digest.reports],
     }
 
 
 def digest(row: Row, items: Sequence[Row]) -> Digest:
     """The digest in a row, with the rows of its papers in order."""
-    kinds: dict[str, list[Recommendation]] = {"overflow": [], "near_miss": []}
+    kinds: dict[str, list[Recommendation]] = {"overflow": [], "waiting": [], "near_miss": []}
     sections: dict[str, list[Recommendation]] = {}
     for item in items:
         place = sections.setdefault(item["section"], []) if item["kind"] == "section" else kinds[item["kind"]]
@@ -187,7 +202,9 @@ def digest(row: Row, items: Sequence[Row]) -> Digest:
         scanned=row["scanned"],
         sections=tuple(Section(name, tuple(papers)) for name, papers in sections.items()),
         overflow=tuple(kinds["overflow"]),
+        waiting=tuple(kinds["waiting"]),
         near_misses=tuple(kinds["near_miss"]),
+        too_old=row["too_old"],
         reports=tuple(report(item) for item in row["reports"]),
     )
 

@@ -23,7 +23,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest migration in `migrations/versions`."""
 
 metadata = MetaData()
@@ -119,6 +119,7 @@ digests = Table(
     Column("issued_at", BigInteger, nullable=False),
     Column("since", BigInteger),
     Column("scanned", Integer, nullable=False),
+    Column("too_old", Integer, nullable=False, server_default="0"),
     Column("reports", JSON, nullable=False),
     UniqueConstraint("profile", "slot"),
 )
@@ -139,7 +140,7 @@ recommendations = Table(
     Column("paper", ForeignKey("papers.id"), nullable=False, index=True),
     Column("snapshot", ForeignKey("snapshots.hash"), nullable=False),
     Column("section", Text, nullable=False),  # the name of an interest; empty for the other kinds
-    Column("kind", Text, nullable=False),  # section, overflow, near_miss
+    Column("kind", Text, nullable=False),  # section, overflow, waiting, near_miss
     Column("score", Float, nullable=False),
     Column("matches", JSON, nullable=False),
     Column("parts", JSON, nullable=False),

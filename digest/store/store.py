@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Engine,
     create_engine,
@@ -33,6 +34,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from digest.core import identity
 from digest.core.model import (
+    Appearance,
     Channel,
     Delivery,
     DeliveryState,
@@ -300,15 +302,24 @@ class Store:
         query = select(papers).where(papers.c.revision > revision).order_by(papers.c.revision)
         if first_seen is not None:
             query = query.where(papers.c.first_seen >= records.seconds(first_seen))
-        if sources:
-            query = query.where(
-                papers.c.id.in_(select(listings.c.paper).where(listings.c.source.in_(sources)))
-            )
         if not_shown_to is not None:
-            query = query.where(
-                papers.c.id.not_in(select(shown.c.paper).where(shown.c.profile == not_shown_to))
-            )
-        return self._papers(query)
+            query = query.where(_not_shown_to(not_shown_to))
+        return self._papers(_of_sources(query, sources))
+
+    def waiting(self, profile: str, *, sources: Sequence[str] = ()) -> tuple[StoredPaper, ...]:
+        """The papers that the last digest of a profile kept for the next one, in their order."""
+        last = (
+            select(digests.c.id).where(digests.c.profile == profile).order_by(digests.c.slot.desc()).limit(1)
+        )
+        # Two of them may have turned out to be one paper since.
+        kept = (
+            select(recommendations.c.paper, func.min(recommendations.c.rank).label("rank"))
+            .where(recommendations.c.digest == last.scalar_subquery(), recommendations.c.kind == "waiting")
+            .group_by(recommendations.c.paper)
+            .subquery()
+        )
+        query = select(papers).join(kept, kept.c.paper == papers.c.id).order_by(kept.c.rank)
+        return self._papers(_of_sources(query.where(_not_shown_to(profile)), sources))
 
     def newest_papers(self, limit: int) -> tuple[StoredPaper, ...]:
         """The papers that came last, newest first."""
@@ -333,16 +344,23 @@ class Store:
             .limit(20)
         )
 
-    def shown_in(self, profile: str, paper: PaperId) -> str | None:
-        """The digest in which a profile was shown a paper."""
+    def appearances(self, profile: str, paper: PaperId) -> tuple[Appearance, ...]:
+        """What the digests of a profile said of a paper, newest first."""
+        others = recommendations.alias()
+        lowest = (
+            select(func.min(others.c.score))
+            .where(others.c.digest == digests.c.id, others.c.kind == "section")
+            .scalar_subquery()
+        )
         query = (
-            select(shown.c.digest)
-            .join(aliases, aliases.c.paper == shown.c.paper)
-            .where(shown.c.profile == profile, aliases.c.alias == paper)
+            select(recommendations, digests.c.slot, lowest.label("lowest"))
+            .join(digests)
+            .join(aliases, aliases.c.paper == recommendations.c.paper)
+            .where(digests.c.profile == profile, aliases.c.alias == paper)
+            .order_by(digests.c.slot.desc(), recommendations.c.rank)
         )
         with self._reading() as connection:
-            digest: str | None = connection.execute(query).scalar()
-        return digest
+            return tuple(records.appearance(row) for row in connection.execute(query).mappings())
 
     def _papers(self, query: Any) -> tuple[StoredPaper, ...]:  # noqa: ANN401 - a select of papers
         with self._reading() as connection:
@@ -405,6 +423,7 @@ class Store:
             for item in section.recommendations
         ]
         items += [("overflow", "", item) for item in digest.overflow]
+        items += [("waiting", "", item) for item in digest.waiting]
         items += [("near_miss", "", item) for item in digest.near_misses]
         for rank, (kind, section, item) in enumerate(items):
             key = connection.execute(
@@ -423,7 +442,7 @@ class Store:
                 "kind": kind,
             }
             connection.execute(insert(recommendations).values(row | records.recommendation_row(item)))
-            if kind != "near_miss":
+            if kind in {"section", "overflow"}:
                 connection.execute(
                     self._insert(shown)
                     .values(profile=digest.profile, paper=key, digest=digest.id)
@@ -544,6 +563,17 @@ class Store:
             query = query.where(deliveries.c.state.in_(states))
         with self._reading() as connection:
             return tuple(records.delivery(row) for row in connection.execute(query).mappings())
+
+
+def _not_shown_to(profile: str) -> ColumnElement[bool]:
+    return papers.c.id.not_in(select(shown.c.paper).where(shown.c.profile == profile))
+
+
+def _of_sources(query: Any, sources: Sequence[str]) -> Any:  # noqa: ANN401 - a select of papers
+    """The papers of a query that any of these sources listed; all of them when none is named."""
+    if not sources:
+        return query
+    return query.where(papers.c.id.in_(select(listings.c.paper).where(listings.c.source.in_(sources))))
 
 
 def _tune_sqlite(engine: Engine) -> None:
