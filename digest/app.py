@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import cache, cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from digest import config as configuration
 from digest import pipeline, plugins, resources
@@ -34,6 +35,7 @@ _SIDE_BY_SIDE = 32
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+    from digest.core.backtest import Backtest
     from digest.credentials import CredentialReference
     from digest.deliver.file import FilePublisher
     from digest.deliver.smtp import SmtpDeliverer
@@ -118,6 +120,14 @@ class App:
                 return (profile,)
         known = ", ".join(profile.name for profile in self.config.profiles)
         raise ConfigError(f"no profile is called {name!r}", remedy=f"There are {known}.")
+
+    def trial(self, profile: str) -> Profile:
+        """The profile of that name, or in a file that need not be configured. Raises ConfigError."""
+        path = Path(profile).expanduser()
+        if path.suffix != ".toml":
+            return self.profiles(profile)[0]
+        names = [source.name for source in self.config.sources]
+        return configuration.load_profile(path, self.config.timezone, names)
 
     @cached_property
     def mailer(self) -> EmailRenderer:
@@ -317,6 +327,19 @@ class App:
             "read_until": max((report.period.until.isoformat() for report in reports), default=None),
             "deliveries_that_need_you": len(failed),
         }
+
+    def backtest(self, profile: Profile, *, at: datetime, days: int) -> Backtest:
+        """What a profile would have found in the last days, beside what the others have; records nothing."""
+        from digest.core.backtest import backtest
+
+        zone = ZoneInfo(self.config.timezone)
+        until = at.astimezone(zone).date()
+        since = datetime.combine(until - timedelta(days=days - 1), time(), tzinfo=zone)
+        with self.store() as store:
+            recent = store.papers_since(first_seen=since, sources=profile.sources)
+            stored = recent or store.papers_since(sources=profile.sources)
+        others = [other for other in self.config.profiles if other is not profile]
+        return backtest(stored, profile.interests, others, until=until, days=days, timezone=zone)
 
     def preview(
         self, profiles: Sequence[Profile], out: Path, *, at: datetime

@@ -7,6 +7,7 @@ the configuration or a secret; 3 another run is active and `--no-wait` was given
 from __future__ import annotations
 
 import importlib
+import keyword
 import sys
 from collections.abc import Sequence
 
@@ -24,6 +25,7 @@ _COMMANDS = {
     "dispatch": "run",
     "read": "read",
     "preview": "preview",
+    "try": "try_",
     "explain": "papers",
     "papers": "papers",
     "check": "check",
@@ -42,6 +44,7 @@ _HELP = {
     "dispatch": "Hand over what is waiting.",
     "read": "What papers a saved page or URL holds.",
     "preview": "Today's digest as files; records nothing.",
+    "try": "What keywords would have found; records nothing.",
     "explain": "Why a paper was or was not chosen.",
     "papers": "Search what has been stored.",
     "check": "Configuration, paths, secrets, mail server; sends nothing.",
@@ -63,7 +66,9 @@ class _LazyGroup(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         module = importlib.import_module(f"digest.cli.{_COMMANDS[cmd_name]}")
-        command: click.Command = getattr(module, cmd_name)
+        # A word of Python's own, such as `try`, is followed by an underscore (PEP 8).
+        name = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name
+        command: click.Command = getattr(module, name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
