@@ -6,11 +6,13 @@ pass costs one look-up a word, whatever the number of phrases.
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from digest.core.plain import unaccented
 from digest.core.query import Labels
 from digest.core.text import Edge, Text
 
@@ -71,7 +73,8 @@ class PhraseIndex:
             yield child
         if self._prefix_lengths:
             word = text.plain.text[edge.start : edge.end].casefold()
-            for length in self._prefix_lengths:
-                child = node.children.get(word[:length] + "*") if len(word) >= length else None
+            forms = (word,) if word.isascii() else dict.fromkeys((word, unaccented(word)))
+            for form, length in itertools.product(forms, self._prefix_lengths):
+                child = node.children.get(form[:length] + "*") if len(form) >= length else None
                 if child is not None:
                     yield child

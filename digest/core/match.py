@@ -12,7 +12,16 @@ from dataclasses import dataclass, field
 from digest.core.index import Hit, PhraseIndex
 from digest.core.model import Field, Listing, Match, Paper
 from digest.core.names import same_person
-from digest.core.query import And, CompiledInterest, Expression, Labels, Not, Or, Term
+from digest.core.query import (
+    And,
+    CompiledInterest,
+    Expression,
+    Labels,
+    Not,
+    Or,
+    Term,
+    spelling,
+)
 from digest.core.text import Text, cut
 
 
@@ -52,11 +61,12 @@ class Findings:
                         yield name, 0, 0
                 case _:
                     text = self._texts[name]
-                    hits = _near(term, self._hits[name]) if term.slop else _phrase(term, self._hits[name])
+                    plain = text.plain.text
+                    hits = _in_order(term, self._hits[name], plain)
+                    if term.exact is not None:
+                        hits = [hit for hit in hits if spelling(plain[hit.start : hit.end]) == term.exact]
                     for hit in _apart(hits):
-                        surface = " ".join(text.plain.text[hit.start : hit.end].split())
-                        if term.exact is None or surface == term.exact:
-                            yield name, *text.plain.span(hit.start, hit.end)
+                        yield name, *text.plain.span(hit.start, hit.end)
 
 
 def _listed(
@@ -71,31 +81,37 @@ def _listed(
 
 
 def _in_category(wanted: str, category: str) -> bool:
-    """Whether `cs.CV` is `cs.CV`, or falls under `cs.*` or `cs`."""
+    """Whether `cs.CV` is `cs.CV`, or falls under `cs`, `cs.*`, `cs.C*` or `*`."""
     wanted, category = wanted.casefold().removesuffix(".*"), category.casefold()
+    if wanted.endswith("*"):
+        return category.startswith(wanted[:-1])
     return category == wanted or category.startswith(wanted + ".")
 
 
-def _phrase(term: Term, hits: Mapping[Labels, tuple[Hit, ...]]) -> Iterator[Hit]:
-    for pattern in term.patterns:
-        yield from hits.get(pattern, ())
-
-
-def _near(term: Term, hits: Mapping[Labels, tuple[Hit, ...]]) -> Iterator[Hit]:
-    """Places where the words stand in order, with at most `slop` nodes between them in all."""
+def _in_order(term: Term, hits: Mapping[Labels, tuple[Hit, ...]], text: str) -> Iterable[Hit]:
+    """Places where a term's parts stand in order, with at most `slop` words between them in all."""
     places = [sorted(hit for pattern in readings for hit in hits.get(pattern, ())) for readings in term.words]
+    if len(places) == 1:
+        return places[0]
+    found: dict[int, Hit] = {}  # by their end: of several beginnings the last is the closest
     for first in places[0]:
-        # The nearest next word leaves the most room for the words after it.
-        last, gap = first, 0
-        for following in places[1:]:
+        # The nearest next part leaves the most room for the parts after it.
+        last, between = first, 0
+        for following, gap in zip(places[1:], term.gaps, strict=True):
             nearest = next((hit for hit in following if hit.source >= last.target), None)
-            if nearest is None:
+            if nearest is None or nearest.source - last.target > gap:
                 break
-            gap += nearest.source - last.target
+            between += _words(text[last.end : nearest.start])
             last = nearest
         else:
-            if gap <= term.slop:
-                yield Hit(first.source, last.target, first.start, last.end)
+            if between <= term.slop:
+                found[last.end] = Hit(first.source, last.target, first.start, last.end)
+    return found.values()
+
+
+def _words(between: str) -> int:
+    """How many words stand between two parts, as people count: a compound is one."""
+    return sum(any(map(str.isalnum, word)) for word in between.split())
 
 
 def _apart(hits: Iterable[Hit]) -> Iterator[Hit]:

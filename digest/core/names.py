@@ -6,10 +6,11 @@ import re
 import unicodedata
 from functools import lru_cache
 
-_PART = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+from digest.core.plain import unaccented
 
-# Letters with a stroke, which Unicode does not take apart.
-_NOT_DECOMPOSED = str.maketrans({"ł": "l", "ø": "o", "đ": "d", "ı": "i"})
+_PART = re.compile(r"[^\W\d_]+")
+_APOSTROPHES = re.compile("['’‘`ʼ]")
+_SUFFIXES = frozenset({"jr", "sr", "ii", "iii", "iv"})
 
 
 @lru_cache(maxsize=1 << 15)
@@ -19,15 +20,17 @@ def parts(name: str) -> tuple[tuple[str, ...], str]:
     What stands before a comma is the family name; else the last word is.
     """
     family, comma, given = name.partition(",")
+    if _SUFFIXES.issuperset(_words(given)):  # Martin King, Jr.
+        name, comma = family, ""
     words = _words(f"{given} {family}" if comma else name)
     count = max(1, len(_words(family))) if comma else 1
     return words[:-count], " ".join(words[-count:])
 
 
 def _words(name: str) -> tuple[str, ...]:
-    folded = name.casefold().translate(_NOT_DECOMPOSED)
-    plain = "".join(c for c in unicodedata.normalize("NFKD", folded) if not unicodedata.combining(c))
-    return tuple(found[0] for found in _PART.finditer(plain))
+    folded = _APOSTROPHES.sub("", unicodedata.normalize("NFKC", name).casefold())
+    words = tuple(found[0] for found in _PART.finditer(unaccented(folded)))
+    return words[:-1] if len(words) > 1 and words[-1] in _SUFFIXES else words
 
 
 def same_person(wanted: str, printed: str) -> bool:
@@ -42,6 +45,8 @@ def same_person(wanted: str, printed: str) -> bool:
     ):
         return False
     given = (*given, *family.split())[: len(given) + len(family.split()) - len(wanted_family.split())]
+    if "".join(given) == "".join(wanted_given):  # Jian-Fei and Jianfei
+        return True
     return all(
         a == b or (min(len(a), len(b)) == 1 and a[0] == b[0])
         for a, b in zip(wanted_given, given, strict=False)

@@ -28,31 +28,71 @@ class Plain:
         return self.starts[start], self.ends[end - 1]
 
 
+MARKS = (
+    "\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u064b-\u065f\u0670"
+    "\u06d6-\u06dc\u06df-\u06e8\u06ea-\u06ed\u0900-\u0963\u0971-\u0df3\u0e31-\u0e4e\u0f71-\u0f84\u102b-\u103e"
+    "\u17b4-\u17d3\u3099\u309a"
+)
+"""What follows a letter and belongs to its word, for a character class: accents, vowel signs, points."""
+
+# Accents of Latin and Greek letters and of the Cyrillic ё, and the points of Hebrew and Arabic.
+# A breve makes another letter of и, and a mark another syllable of か.
+_ACCENTED = re.compile(r"(?<=[a-zA-ZΑ-Ωα-ωЕе])[\u0300-\u036f]+|[\u0591-\u05c7\u064b-\u065f\u0670]+")
+_WITHOUT_ACCENT = str.maketrans(
+    {"ł": "l", "ø": "o", "đ": "d", "ð": "d", "ı": "i", "æ": "ae", "œ": "oe", "þ": "th"}
+)
+
+
+def unaccented(folded: str) -> str:
+    """A case-folded text without accents; strokes and ligatures, which Unicode keeps whole, included."""
+    marked = unicodedata.normalize("NFD", folded.translate(_WITHOUT_ACCENT))
+    return unicodedata.normalize("NFC", _ACCENTED.sub("", marked))
+
+
 _PLAIN = re.compile(r"[^\x80-\U0010ffff\\${}&~]*\Z")
-_GREEK = {
-    unicodedata.name(letter).rsplit(" ", 1)[-1].lower().replace("lamda", "lambda"): letter
+GREEK = {
+    letter: unicodedata.name(letter).rsplit(" ", 1)[-1].lower().replace("lamda", "lambda")
     for letter in "αβγδεζηθικλμνξοπρστυφχψω"
 }
+"""The names of the Greek letters, which are TeX's too."""
+
 _SYMBOLS = {
-    **_GREEK,
-    **{name.title(): letter.upper() for name, letter in _GREEK.items()},
-    **{f"var{name}": letter for name, letter in _GREEK.items()},
-    "ss": "ß", "ae": "æ", "oe": "œ", "o": "ø", "l": "ł", "i": "i", "aa": "å", "times": "×",
+    **{name: letter for letter, name in GREEK.items()},
+    **{name.title(): letter.upper() for letter, name in GREEK.items()},
+    **{f"var{name}": letter for letter, name in GREEK.items()},
+    "ell": "l", "times": "×",
 }  # fmt: skip
+# Letters of their own, which like declarations swallow the space that ends their name.
+_LETTERS = {
+    "ss": "ß", "ae": "æ", "AE": "Æ", "oe": "œ", "OE": "Œ", "o": "ø", "O": "Ø", "l": "ł", "L": "Ł",
+    "aa": "å", "AA": "Å", "i": "i", "j": "j",
+    "bf": "", "em": "", "it": "", "rm": "", "sc": "", "sf": "", "sl": "", "tt": "",
+}  # fmt: skip
+_ESCAPED = {
+    **dict.fromkeys("\\,;: \n", " "),
+    **dict.fromkeys("-!/()[]", ""),  # where a word may be broken, and where mathematics begins
+}
 _ACCENTS = {
     "`": "\u0300", "'": "\u0301", "^": "\u0302", "~": "\u0303", "=": "\u0304", "u": "\u0306", ".": "\u0307",
     '"': "\u0308", "r": "\u030a", "H": "\u030b", "v": "\u030c", "c": "\u0327", "k": "\u0328", "d": "\u0323",
 }  # fmt: skip
-_INVISIBLE = "\u00ad\u200b\u200c\u200d\u2060\ufeff"
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufe00-\ufe0f\ufeff]"
+)
+# NFKC would glue these to the word before: SWIN™ is no SWINTM.
+_SIGNS = {"™": " ", "℠": " "}
 _CLEAN = re.compile(
     r"""
     (?P<entity>&(?:\#\d{1,7}|\#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});)
   | (?P<accent>\\(?:[`'^~=."]\s*\{?|[uHvcdkr]\s*\{\s*|[uHvcdkr]\s+)(?P<letter>\\?[A-Za-z])\}?)
+  | \\(?P<letters>ss|ae|AE|oe|OE|aa|AA|[oOlLij]|bf|em|it|rm|sc|sf|sl|tt)(?![A-Za-z])(?:\s+|\{\})?
+  | (?P<key>\\(?:cite[a-z]*|(?:eq|auto)?ref|label)\*?(?:\[[^\[\]]{0,80}\]){0,2}\{[^{}]{0,400}\})
   | \\(?P<command>[A-Za-z]+)\*?
   | \\(?P<escaped>[^A-Za-z])
   | (?P<dropped>[${}])
   | (?P<tie>~)
-  | (?P<cluster>[^\x00-\x7f][\u0300-\u036f]*|[A-Za-z][\u0300-\u036f]+)
+  | (?P<cluster>[\u1100-\u115f][\u1160-\u11a7][\u11a8-\u11ff]?
+      | [^\x00-\x7f][\u0300-\u036f\u3099\u309a\uff9e\uff9f]* | [A-Za-z][\u0300-\u036f]+)
     """,
     re.VERBOSE,
 )
@@ -62,22 +102,31 @@ def _replacement(found: re.Match[str]) -> str:
     """What stands in the cleaned text for a piece of markup or a character beyond ASCII."""
     match found.lastgroup:
         case "entity":
-            return unicodedata.normalize("NFKC", html.unescape(found[0]))
+            return _character(html.unescape(found[0]))
         case "accent" | "letter":
             mark = _ACCENTS[found["accent"][1]]
             return unicodedata.normalize("NFKC", found["letter"].lstrip("\\") + mark)
+        case "letters":
+            return _LETTERS[found["letters"]]
+        case "key":
+            return ""
         case "command":
             # A wrapper (`\emph{x}`) vanishes; a symbol without a character stands for a space.
             wraps = found.string[found.end() : found.end() + 1] == "{"
             return _SYMBOLS.get(found["command"], "" if wraps else " ")
         case "escaped":
-            return found["escaped"]
+            return _ESCAPED.get(found["escaped"], _character(found["escaped"]))
         case "dropped":
             return ""
         case "tie":
             return " "
         case _:
-            return "" if found[0] in _INVISIBLE else unicodedata.normalize("NFKC", found[0])
+            return _character(found[0])
+
+
+def _character(shown: str) -> str:
+    plain = unicodedata.normalize("NFKC", _SIGNS.get(shown, shown)).replace("ʼ", "’")
+    return _INVISIBLE.sub("", plain)
 
 
 def undo_markup(original: str) -> Plain:

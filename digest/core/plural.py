@@ -53,18 +53,26 @@ _ICS_PLURALS = frozenset(
 )
 
 _IRREGULAR = {
-    "analyses": "analysis", "appendices": "appendix", "axes": "axis", "biases": "bias",
-    "bonuses": "bonus", "buses": "bus", "caches": "cache", "calories": "calorie", "campuses": "campus",
-    "children": "child", "cookies": "cookie", "corpora": "corpus", "corpuses": "corpus",
-    "criteria": "criterion", "crises": "crisis", "diagnoses": "diagnosis", "focuses": "focus",
-    "gases": "gas", "hypotheses": "hypothesis", "indices": "index", "lenses": "lens",
-    "matrices": "matrix", "men": "man", "mice": "mouse", "movies": "movie", "niches": "niche",
-    "nuclei": "nucleus", "phenomena": "phenomenon", "prognoses": "prognosis", "quizzes": "quiz",
-    "selfies": "selfie", "statuses": "status", "stimuli": "stimulus", "syntheses": "synthesis",
-    "theses": "thesis", "vertices": "vertex", "viruses": "virus", "women": "woman", "zombies": "zombie",
+    "aches": "ache", "appendices": "appendix", "atlases": "atlas", "automata": "automaton",
+    "avalanches": "avalanche", "axes": "axis", "bacteria": "bacterium", "biases": "bias",
+    "bonuses": "bonus", "buses": "bus", "caches": "cache", "calories": "calorie",
+    "campuses": "campus", "canvases": "canvas", "censuses": "census", "children": "child",
+    "cliches": "cliche", "cookies": "cookie", "corpora": "corpus", "corpuses": "corpus",
+    "cortices": "cortex", "crises": "crisis", "criteria": "criterion", "diagnoses": "diagnosis",
+    "echoes": "echo", "feet": "foot", "foci": "focus", "focuses": "focus", "formulae": "formula",
+    "fungi": "fungus", "gases": "gas", "halves": "half", "headaches": "headache",
+    "helices": "helix", "heroes": "hero", "indices": "index", "knives": "knife", "leaves": "leaf",
+    "lenses": "lens", "loci": "locus", "matrices": "matrix", "maxima": "maximum", "men": "man",
+    "metastases": "metastasis", "mice": "mouse", "minima": "minimum", "movies": "movie",
+    "niches": "niche", "nuclei": "nucleus", "optima": "optimum", "phenomena": "phenomenon",
+    "potatoes": "potato", "prognoses": "prognosis", "quizzes": "quiz", "radii": "radius",
+    "selfies": "selfie", "spectra": "spectrum", "statuses": "status", "stenoses": "stenosis",
+    "stimuli": "stimulus", "teeth": "tooth", "tomatoes": "tomato", "vertices": "vertex",
+    "viruses": "virus", "volcanoes": "volcano", "vortices": "vortex", "wolves": "wolf",
+    "women": "woman", "zombies": "zombie",
 }  # fmt: skip
 
-_SIBILANTS = ("sses", "xes", "ches", "shes", "zzes")
+_SIBILANTS = ("sses", "xes", "ches", "shes", "tzes", "zzes")
 
 
 def singular(word: str) -> str:
@@ -77,6 +85,8 @@ def singular(word: str) -> str:
         return word
     if word.endswith("ics") and word not in _ICS_PLURALS:
         return word  # dynamics and semantics are no plurals of dynamic and semantic
+    if word.endswith(("yses", "theses")):  # analyses, prostheses
+        return word[:-2] + "is"
     if word.endswith("ies") and len(word) > _MIN_STEM + 1:
         return word[:-3] + "y"
     if word.endswith(_SIBILANTS) and len(word) > _MIN_STEM + 1:

@@ -4,10 +4,11 @@
     and      = not { [ "AND" ] not }
     not      = [ "NOT" | "-" ] primary
     primary  = "(" query ")" | [ field ":" ] ( keyword | "(" query ")" )
-    keyword  = word [ "*" ] | "=" word | '"' words '"' [ "~" number ]
+    keyword  = word [ "*" ] | "=" word | '"' words [ "*" ] '"' [ "~" number ]
 
 The operators are upper case, as in Lucene's classic query parser; two terms side by side must both
 hold. A keyword of a list is a `keyword` that may have several words without quotation marks.
+Punctuation within a keyword may stand in the text or not: `SE(3) equivariance`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from dataclasses import dataclass
 from typing import TypeAlias, get_args
 
 from digest.core.model import Field, Interest
-from digest.core.text import Text, cut
+from digest.core.text import SENTENCE_GAP, Text, cut
 from digest.errors import QueryError
 
 Labels: TypeAlias = tuple[str, ...]
@@ -37,9 +38,10 @@ class Term:
 
     written: str
     fields: tuple[Field, ...]
-    words: tuple[tuple[Labels, ...], ...]  # for each word that may stand apart: its readings
+    words: tuple[tuple[Labels, ...], ...]  # for each part that may stand apart: its readings
     exact: str | None = None  # the only spelling that counts
     slop: int = 0  # how many words may stand between
+    gaps: tuple[int, ...] = ()  # how many nodes may be left out between one part and the next
 
     @property
     def patterns(self) -> Iterator[Labels]:
@@ -254,6 +256,7 @@ def _field(name: str, query: str, column: int) -> Field:
 
 # --- terms ------------------------------------------------------------------------------------
 
+_MISPLACED = "a * stands at the end of a word"
 _QUOTED = re.compile(r'"(?P<words>[^"]*)"(?:~(?P<slop>\d+))?\Z')
 
 
@@ -266,14 +269,16 @@ def _term(
         # These are compared as a whole (`digest.core.match`), not word by word.
         if not words.strip():
             raise QueryError("nothing to look for", query=query or written, column=column)
+        if "*" in words and fields[0] != "category":
+            raise QueryError(
+                "a * stands for the end of a word or category", query=query or written, column=column
+            )
         return Term(words, fields, words=())
-    exact = None
-    prefix = False
-    if not quoted and words.startswith("="):
-        words = exact = words[1:].strip()
-    elif words.endswith("*"):
-        words, prefix = words[:-1], True
-    text = cut(words)
+    exact = not quoted and words.startswith("=")
+    words = words.removeprefix("=").strip() if exact else words
+    prefix = not exact and words.endswith("*")
+    words = words.removesuffix("*") if prefix else words
+    text = cut(words, keyword=True)
     if not text.edges:
         raise QueryError(
             f"there is no word in {written!r}",
@@ -281,44 +286,68 @@ def _term(
             column=column,
             remedy="A keyword needs letters or digits.",
         )
-    if prefix and text.edges[-1].end != len(words):
-        raise QueryError("a * stands at the end of a word", query=query or written, column=column)
-    readings = _readings(text, prefix=prefix)
+    if "*" in words or (prefix and text.edges[-1].end != len(text.plain.text)):
+        what = "=, which wants one spelling, and * exclude each other" if exact else _MISPLACED
+        raise QueryError(what, query=query or written, column=column)
+    if query is not None and not quoted and (words.startswith("!") or re.search(r"[~^]\d*\Z", words)):
+        raise QueryError(
+            f"{value!r} is no keyword",
+            query=query,
+            column=column,
+            remedy='NOT excludes, ~ and a number follow "quoted words", and an interest has a weight.',
+        )
+    parts, gaps = _parts(text, prefix=prefix, apart=slop > 0)
     return Term(
-        written if not quoted or slop else words,
+        words if quoted and not slop and not prefix else written,
         fields,
-        words=readings if slop else (_phrase(readings),),
-        exact=None if exact is None else " ".join(exact.split()),
+        words=parts,
+        exact=spelling(text.plain.text) if exact else None,
         slop=slop,
+        gaps=gaps,
     )
 
 
-def _readings(text: Text, *, prefix: bool) -> tuple[tuple[Labels, ...], ...]:
-    """For each word of a keyword: cut at every hump, and whole."""
-    words: list[tuple[Labels, ...]] = []
-    edges = text.edges
+def spelling(plain: str) -> str:
+    """A text as `=` compares it: with its case and endings, whatever its white space and apostrophes."""
+    return " ".join(plain.replace("'", "’").split())
+
+
+def _parts(
+    text: Text, *, prefix: bool, apart: bool
+) -> tuple[tuple[tuple[Labels, ...], ...], tuple[int, ...]]:
+    """The stretches of a keyword without punctuation, or its words if they may stand `apart`; and gaps."""
+    parts: list[list[tuple[Labels, ...]]] = []
+    gaps: list[int] = []
     at = 0
-    while at < len(edges):
-        # A word's longest edge starts at its first node and spans all the others.
-        source = edges[at].source
-        whole = max((edge for edge in edges if edge.source == source), key=lambda edge: edge.target)
-        inside = [edge for edge in edges[at:] if edge.target <= whole.target]
-        humps = tuple(edge.label for edge in inside if edge.target == edge.source + 1)
-        spelled_whole = whole.target - source == len(humps) and len(humps) > 1
-        readings = [humps, (whole.label,)] if spelled_whole else [humps]
-        if prefix and at + len(inside) == len(edges):
+    for source, target, readings in _readings(text, prefix=prefix):
+        if apart or source > at or not parts:
+            gaps.append(SENTENCE_GAP - 1 if apart else source - at)
+            parts.append([])
+        parts[-1].append(readings)
+        at = target
+    return tuple(map(_phrase, parts)), tuple(gaps[1:])
+
+
+def _readings(text: Text, *, prefix: bool) -> Iterator[tuple[int, int, tuple[Labels, ...]]]:
+    """For each word of a keyword its nodes and its labels: cut at every hump, and whole."""
+    plain = text.plain.text
+    node, last = 0, max(edge.target for edge in text.edges)
+    while node < last:
+        following = [edge for edge in text.edges if edge.source >= node]
+        node = following[0].source
+        whole = max((edge for edge in following if edge.source == node), key=lambda edge: edge.target)
+        humps = [edge for edge in following if edge.target == edge.source + 1 <= whole.target]
+        readings: list[Labels] = [tuple(edge.label for edge in humps), (whole.label,)]
+        if prefix and whole.target == last:
             readings = [
-                (*labels[:-1], text.plain.text[inside[-1].start :].casefold() + "*")
-                if labels is humps
-                else (text.plain.text[whole.start :].casefold() + "*",)
-                for labels in readings
+                (*labels[:-1], plain[edge.start :].casefold() + "*")
+                for labels, edge in zip(readings, (humps[-1], whole), strict=True)
             ]
-        words.append(tuple(dict.fromkeys(readings)))
-        at += len(inside)
-    return tuple(words)
+        yield node, whole.target, tuple(dict.fromkeys(readings))
+        node = whole.target
 
 
-def _phrase(readings: tuple[tuple[Labels, ...], ...]) -> tuple[Labels, ...]:
+def _phrase(readings: Sequence[tuple[Labels, ...]]) -> tuple[Labels, ...]:
     """Every way to spell several words one after another."""
     spelled = itertools.islice(itertools.product(*readings), _MOST_VARIANTS)
     return tuple(dict.fromkeys(tuple(itertools.chain.from_iterable(words)) for words in spelled))

@@ -8,8 +8,13 @@ edge over the same nodes. A phrase is a path along edges.
 Labels are compared, never texts: NFKC, case folded, plural and possessive endings undone, free of
 TeX wrappers and entities. Every edge keeps its place in the text as it was given.
 
-Between the words of a sentence nodes follow on another. A comma, colon or bracket leaves out one
-node and the end of a sentence leaves out many, so that no phrase runs across them.
+A word of a text that has accents or a Greek letter of its own stands there once more, written
+plainly, and a keyword's words do not. So accents are ignored on request, and the request is to write
+none: `Schrodinger` finds "Schrödinger" and `beta-VAE` finds "β-VAE", while `Schrödinger` and `β-VAE`
+find only themselves. Letters that only look accented stay what they are (`й`, `が`).
+
+Between the words of a sentence nodes follow one another. A comma, colon, bracket or dash leaves out
+one node and the end of a sentence leaves out many, so that no phrase runs across them.
 """
 
 from __future__ import annotations
@@ -20,7 +25,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-from digest.core.plain import Plain, undo_markup
+from digest.core.plain import GREEK, MARKS, Plain, unaccented, undo_markup
 from digest.core.plural import singular
 
 SENTENCE_GAP = 100
@@ -52,18 +57,28 @@ class Text:
 # --- cutting ----------------------------------------------------------------------------------
 
 _HYPHENS = "\\-\u2010\u2011\u2012\u2013\u2212"
-_WORD = r"[^\W_]+(?:['’][^\W_]+)*(?:[+#]+(?![^\W_]))?"
+_LETTERS = rf"[^\W_]+(?:[{MARKS}]+[^\W_]*)*"
+_WORD = rf"{_LETTERS}(?:['’]{_LETTERS})*(?:\+\+|[+#]+(?![^\W_]))?"
 _COMPOUND = re.compile(rf"{_WORD}(?:(?:[{_HYPHENS}/_]|(?<=\d)\.(?=\d)){_WORD})*")
-_JOINT = re.compile(rf"[{_HYPHENS}/_.]")
-# Between two words of one phrase: white space, hyphens, quotation marks and what markup leaves behind.
-_ADJACENT = re.compile(rf"[\s{_HYPHENS}/_'\"“”‘’«»*`^|\\+#]*\Z")
+_JOINT = re.compile(rf"[{_HYPHENS}/_]")
+# Between two words of one phrase: white space, hyphens, quotation marks and what markup leaves behind,
+# but no mark that stands alone (`Talking - Faces`), and no em dash, nor what TeX writes for one.
+# Brackets inside a name belong to it: SE(3)-equivariant.
+_MARKS_BETWEEN = rf"{_HYPHENS}/_'\"“”‘’«»*`^|\\+#"
+_ADJACENT = re.compile(
+    rf"(?=[\s{_MARKS_BETWEEN}]*\Z)(?!.*\s[{_MARKS_BETWEEN}]+\s|.*---)|[(\[]\Z|[)\]]+[{_HYPHENS}/_]?\Z",
+    re.DOTALL,
+)
 _SENTENCE_END = re.compile(r"[.!?;。！？](?:['\"”’)\]]*)(?:\s|\Z)")
 
 _LATIN_HUMPS = re.compile(
     r"""[A-Z]{2,}s(?![a-z])       # the plural of an acronym: GANs, LLMs
       | (?<=[a-z])[A-Z]s(?![a-z]) # also behind a hump: ViTs
+      | [A-Z]{2,}(?=v[0-9])       # a name before its version: YOLO·v·8, swin·v·2, but conv·2
+      | [A-Z]?[a-z]{3,}(?<!con)(?=v[0-9])
       | [A-Z]+(?=[A-Z][a-z])      # an acronym before a word: CS·Win
-      | [A-Z]?[a-z]+ | [A-Z]+ | [0-9]+ | [+#]+""",
+      | (?<![A-Za-z])[A-Za-z][+#]+(?![A-Za-z]) # C++ and C# are not C
+      | [A-Z]?[a-z]+ | [A-Z]+ | [0-9]+(?:\.[0-9]+)* | [+#]+""",
     re.VERBOSE,
 )
 # Scripts written without spaces between words, and Hangul, whose particles are glued to the word.
@@ -75,13 +90,13 @@ _UNSPACED = re.compile(
 
 def _character_class(character: str) -> str:
     """A stand-in from ASCII, so that one rule about humps serves every alphabet."""
-    if character in "+#":
+    if character in "sv.+#":
         return character
     if character.isdecimal():
         return "0"
     if character.isupper() or character.istitle():
         return "A"
-    return "s" if character == "s" else "a"
+    return "a"
 
 
 def _humps(word: str, offset: int) -> Iterator[tuple[int, int]]:
@@ -111,10 +126,21 @@ def _label(word: str) -> str:
     return singular(folded)
 
 
+# A Greek letter among letters that are not Greek, or alone, is read by its name.
+_LONE_GREEK = re.compile(r"(?<![α-ω])[α-ω](?![α-ω])")
+
+
+@lru_cache(maxsize=1 << 12)
+def _plainly(label: str) -> str:
+    """A label as somebody writes it who has no accents and no Greek on the keyboard."""
+    return _LONE_GREEK.sub(lambda found: GREEK[found[0]], unaccented(label))
+
+
 class _Cut(NamedTuple):
     """A compound's parts: label, first and last node, offsets; counted from the compound's start."""
 
     parts: tuple[Edge, ...]
+    plainly: tuple[Edge, ...]  # those of them that can be written more plainly
     length: int
 
 
@@ -132,12 +158,15 @@ def _cut(compound: str) -> _Cut:
         at = joint + 1
 
     edges: list[Edge] = []
+    plainly: list[Edge] = []
 
     def join(first: int, last: int, start: int, end: int) -> None:
         word = _JOINT.sub("", compound[start:end])
         # The S of Swin-S is a name of its own, no plural.
         label = word.casefold() if compound[end - 2 : end].lower() == "-s" else _label(word)
         edges.append(Edge(label, first, last, start, end))
+        if not label.isascii() and (plain := _plainly(label)) != label:
+            plainly.append(Edge(plain, first, last, start, end))
 
     nodes = [0]  # of each component's start
     for humps in components:
@@ -154,11 +183,11 @@ def _cut(compound: str) -> _Cut:
         for j in range(i + 2, min(len(components), i + 3) + 1):
             if j - i in (2, len(components)):  # lip-sync, or a whole compound of three
                 join(nodes[i], nodes[j], components[i][0][0], components[j - 1][-1][1])
-    return _Cut(tuple(sorted(edges, key=lambda edge: (edge.source, edge.target))), nodes[-1])
+    return _Cut(tuple(sorted(edges, key=lambda edge: edge[1:3])), tuple(plainly), nodes[-1])
 
 
-def cut(original: str) -> Text:
-    """Cut a text into words."""
+def cut(original: str, *, keyword: bool = False) -> Text:
+    """Cut a text into words, or a keyword, which stands for itself alone."""
     plain = undo_markup(original)
     text = plain.text
     edges: list[Edge] = []
@@ -167,7 +196,9 @@ def cut(original: str) -> Text:
         start, end = found.span()
         if at and text[at:start] != " " and not _ADJACENT.match(text, at, start):
             node += SENTENCE_GAP if _SENTENCE_END.search(text, at, start) else 1
-        parts, length = _cut(found[0])
+        parts, plainly, length = _cut(found[0])
+        if plainly and not keyword:
+            parts = tuple(sorted(parts + plainly, key=lambda edge: edge[1:3]))
         for label, source, target, first, last in parts:
             edges.append(Edge(label, node + source, node + target, start + first, start + last))
         node += length
