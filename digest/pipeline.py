@@ -20,6 +20,7 @@ from typing import Literal
 
 from digest.core import slots
 from digest.core.backoff import wait
+from digest.core.board import Board
 from digest.core.match import Findings, Matcher, Outcome, evaluate
 from digest.core.model import (
     Appearance,
@@ -431,34 +432,38 @@ def _candidates(store: Store, item: _Due, now: datetime) -> _Candidates:
 
 
 class _Desk:
-    """Where papers are judged: every paper is cut into words once, for all profiles."""
+    """Where papers are judged: every paper is looked through once, for all profiles."""
 
     def __init__(self, store: Store, interests: Sequence[CompiledInterest]) -> None:
         self._store = store
-        self._interests = interests
-        self._matcher = Matcher(interests)
-        self._found: dict[str, Findings] = {}
+        self._board = Board(interests)
 
     @cached_property
     def corpus(self) -> Corpus:
         """What scores are relative to; not needed on a day without papers."""
-        return corpus(self._interests, [self.scan(stored) for stored in self._store.newest_papers(_CORPUS)])
+        newest = [self._put(stored) for stored in self._store.newest_papers(_CORPUS)]
+        return corpus([self._board.findings[number] for number in newest], self._board.counts(newest))
 
     def scan(self, stored: StoredPaper) -> Findings:
         """What stands in a paper."""
-        key = stored.paper.id
-        if key not in self._found:
-            self._found[key] = self._matcher.scan(stored.paper, stored.listings)
-        return self._found[key]
+        return self._board.findings[self._put(stored)]
+
+    def _put(self, stored: StoredPaper) -> int:
+        return self._board.put(stored.paper, stored.listings)
 
     def select(self, item: _Due, candidates: _Candidates) -> Selection:
         """What a profile is shown of its candidates."""
 
         def considered(papers: Iterable[StoredPaper]) -> Iterator[Candidate]:
-            for stored in papers:
-                candidate = consider(item.interests, self.scan(stored), self.corpus)
-                if candidate is not None:
-                    yield candidate
+            numbered = [(self._put(stored), stored) for stored in papers]
+            likely = 0
+            for interest in item.interests:
+                likely |= self._board.wanted(interest) | self._board.nearly(interest)
+            for number, stored in numbered:
+                if likely >> number & 1:
+                    candidate = consider(item.interests, self.scan(stored), self.corpus)
+                    if candidate is not None:
+                        yield candidate
 
         limits = item.profile.limits
         old = [stored for stored in candidates.new if is_too_old(stored, limits, item.slot)]

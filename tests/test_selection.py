@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from world import DAY, NOON, listings, paper, profile, report
 
 from digest import pipeline
-from digest.core.match import Matcher
+from digest.core.board import Board
 from digest.core.model import Digest, Interest, Limits, Listing, Paper, Profile, StoredPaper
 from digest.core.query import compile_interest
 from digest.core.rank import corpus
@@ -30,9 +30,10 @@ B = Interest("B", keywords=("face",))
 
 def considered(who: Profile, found: Sequence[Listing]) -> list[Candidate]:
     interests = [compile_interest(interest) for interest in who.interests]
-    matcher = Matcher(interests)
-    findings = [matcher.scan(listing.paper, [listing]) for listing in found]
-    statistics = corpus(interests, findings)
+    board = Board(interests)
+    numbers = [board.put(listing.paper, [listing]) for listing in found]
+    findings = [board.findings[number] for number in numbers]
+    statistics = corpus(findings, board.counts(numbers))
     return [candidate for one in findings if (candidate := consider(interests, one, statistics)) is not None]
 
 

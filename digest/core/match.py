@@ -32,7 +32,7 @@ class Findings:
     paper: Paper
     listings: Sequence[Listing]
     _texts: Mapping[Field, Text]
-    _hits: Mapping[Field, Mapping[Labels, tuple[Hit, ...]]]
+    hits: Mapping[Field, Mapping[Labels, tuple[Hit, ...]]]  # where the patterns of terms stand
     _places: dict[Term, tuple[tuple[Field, int, int], ...]] = field(default_factory=dict)
 
     def length(self, field: Field) -> int:
@@ -62,7 +62,7 @@ class Findings:
                 case _:
                     text = self._texts[name]
                     plain = text.plain.text
-                    hits = _in_order(term, self._hits[name], plain)
+                    hits = _in_order(term, self.hits[name], plain)
                     if term.exact is not None:
                         hits = [hit for hit in hits if spelling(plain[hit.start : hit.end]) == term.exact]
                     for hit in _apart(hits):

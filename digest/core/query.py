@@ -18,6 +18,7 @@ import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias, get_args
 
 from digest.core.model import Field, Interest
@@ -42,6 +43,10 @@ class Term:
     exact: str | None = None  # the only spelling that counts
     slop: int = 0  # how many words may stand between
     gaps: tuple[int, ...] = ()  # how many nodes may be left out between one part and the next
+
+    def __hash__(self) -> int:
+        """Hash what was written, which tells nearly all terms apart and is hashed already."""
+        return hash((self.written, self.fields))
 
     @property
     def patterns(self) -> Iterator[Labels]:
@@ -107,21 +112,18 @@ def terms(expression: Expression) -> Iterator[Term]:
 
 def compile_interest(interest: Interest) -> CompiledInterest:
     """Read all keywords of an interest. Raises QueryError."""
-
-    def keywords(values: Sequence[str]) -> tuple[Term, ...]:
-        return tuple(parse_keyword(value) for value in values)
-
     return CompiledInterest(
         interest,
-        keywords=keywords(interest.keywords),
-        require=keywords(interest.require),
-        exclude=keywords(interest.exclude),
+        keywords=tuple(map(parse_keyword, interest.keywords)),
+        require=tuple(map(parse_keyword, interest.require)),
+        exclude=tuple(map(parse_keyword, interest.exclude)),
         authors=tuple(parse_keyword(value, fields=("author",)) for value in interest.authors),
         categories=tuple(parse_keyword(value, fields=("category",)) for value in interest.categories),
         query=None if interest.query is None else parse_query(interest.query),
     )
 
 
+@lru_cache(maxsize=1 << 17)  # people want the same things; a term has about 500 bytes
 def parse_keyword(written: str, *, fields: tuple[Field, ...] = DEFAULT_FIELDS) -> Term:
     """Read one keyword of a list. Raises QueryError."""
     text = written.strip()

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from digest.core.match import Findings, Outcome
 from digest.core.model import Field, Listing, ScorePart
-from digest.core.query import CompiledInterest, Term
+from digest.core.query import Term
 
 FIELD_WEIGHTS: Mapping[Field, float] = {"title": 3.0, "abstract": 1.0}
 _OTHER_FIELD = 1.0
@@ -37,10 +37,8 @@ class Corpus:
         return math.log(1 + (self.papers - n + 0.5) / (n + 0.5))
 
 
-def corpus(interests: Iterable[CompiledInterest], findings: Sequence[Findings]) -> Corpus:
-    """Count the terms of interests in papers."""
-    terms = {term for interest in interests for term in interest.terms}
-    containing = Counter(term for found in findings for term in terms if found.places(term))
+def corpus(findings: Sequence[Findings], containing: Mapping[Term, int]) -> Corpus:
+    """Statistics of papers, and in how many of them each term stands."""
     return Corpus(
         papers=len(findings),
         containing=containing,

@@ -1,0 +1,92 @@
+"""Many interests met with many papers at once: the same as each with each."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from digest.core.board import Board
+from digest.core.identity import title_id
+from digest.core.match import Matcher, evaluate
+from digest.core.model import Interest, Listing, Paper
+from digest.core.query import CompiledInterest, compile_interest
+
+KEYWORDS = ["Swin", "talking face", "GAN", "=SAM", "diffus*", '"lip face"~2', "SwinV2", "Schrodinger", "扩散"]
+NAMES = ["Kaiming He", "He", "K. He", "O'Brien", "Li, Jian-Fei", "Brien", "Jian-Fei Li", "Martin King, Jr."]
+CATEGORIES = ["cs.CV", "cs.*", "cs", "q-bio.PE", "cs.C*"]
+QUERIES = [
+    "swin AND NOT face", 'title:swin OR "talking face"', "NOT gan", "author:He AND (sam OR gan)",
+    "category:cs.CV AND diffus*", "source:arxiv", "swin -face",
+]  # fmt: skip
+WORDS = [
+    "Swin",
+    "SwinV2",
+    "talking",
+    "faces",
+    "lip",
+    "GANs",
+    "SAM",
+    "sam",
+    "diffusion",
+    "Schrödinger",
+    "扩散",
+]
+
+
+def some(values: list[str], most: int = 2) -> st.SearchStrategy[tuple[str, ...]]:
+    return st.lists(st.sampled_from(values), max_size=most).map(tuple)
+
+
+def listing(
+    number: int, title: str, abstract: str, authors: tuple[str, ...], categories: tuple[str, ...], source: str
+) -> Listing:
+    paper = Paper(title_id(f"{number}"), title, abstract, authors=authors, categories=categories)
+    return Listing(paper, source, None, 0)
+
+
+TEXTS = st.lists(st.sampled_from([*WORDS, "."]), max_size=6).map(" ".join)
+LISTINGS = st.builds(
+    listing,
+    st.integers(0, 6),
+    TEXTS,
+    TEXTS,
+    some(NAMES),
+    some(["cs.CV", "cs.LG", "q-bio.PE"]),
+    st.sampled_from(["arxiv", "feed"]),
+)
+INTERESTS = st.builds(
+    Interest,
+    name=st.just("i"),
+    keywords=some(KEYWORDS, 3),
+    require=some(KEYWORDS),
+    exclude=some(KEYWORDS),
+    authors=some(NAMES),
+    categories=some(CATEGORIES),
+    query=st.none() | st.sampled_from(QUERIES),
+).map(compile_interest)
+
+
+@given(st.lists(INTERESTS, max_size=4), st.lists(LISTINGS, max_size=5))
+def test_all_at_once_is_as_each_with_each(interests: list[CompiledInterest], listings: list[Listing]) -> None:
+    board = Board(interests)
+    first: dict[int, Listing] = {}
+    for item in listings:
+        first.setdefault(board.put(item.paper, [item]), item)
+    for interest in interests:
+        matcher = Matcher([interest])
+        outcomes = {n: evaluate(interest, matcher.scan(item.paper, [item])) for n, item in first.items()}
+        wanted, nearly = board.wanted(interest), board.nearly(interest)
+        assert {n for n in first if wanted >> n & 1} == {n for n in first if outcomes[n].satisfied}
+        assert {n for n in first if nearly >> n & 1} >= {n for n in first if outcomes[n].is_near_miss}
+        assert max(wanted, nearly).bit_length() <= len(first)
+
+
+@given(st.lists(INTERESTS, max_size=3), st.lists(LISTINGS, max_size=5))
+def test_a_term_is_counted_in_the_papers_that_hold_it(
+    interests: list[CompiledInterest], listings: list[Listing]
+) -> None:
+    board = Board(interests)
+    half = sorted({board.put(item.paper, [item]) for item in listings})[::2]
+    terms = {term for interest in interests for term in interest.terms}
+    holding = {term: sum(bool(board.findings[n].places(term)) for n in half) for term in terms}
+    assert board.counts(half) == {term: count for term, count in holding.items() if count}
