@@ -16,14 +16,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property, partial
-from typing import Literal
 
 from digest.core import slots
 from digest.core.backoff import wait
 from digest.core.board import Board
 from digest.core.match import Findings, Matcher, Outcome, evaluate
 from digest.core.model import (
-    Appearance,
     Artifact,
     Channel,
     Delivery,
@@ -44,7 +42,8 @@ from digest.core.model import (
 )
 from digest.core.query import CompiledInterest, compile_interest
 from digest.core.rank import Corpus, corpus, score
-from digest.core.selection import Candidate, Selection, consider, day, held, is_too_old, select
+from digest.core.selection import Candidate, Selection, consider, is_too_old, select
+from digest.core.verdict import Verdict, of_appearance, of_selection, why_not
 from digest.errors import (
     ConfigError,
     CredentialError,
@@ -74,34 +73,6 @@ class Composed:
 
     profile: Profile
     digest: Digest | None  # None: nothing was new
-
-
-State = Literal[
-    "shown",  # in a section
-    "listed",  # by title
-    "waiting",  # for the next digest
-    "pending",  # not considered yet
-    "near_miss",
-    "too_old",
-    "below_min_score",
-    "not_wanted",
-    "other_sources",  # listed by none of the profile's
-    "before_lookback",  # of the first digest, which is still to come
-    "passed_over",  # though wanted by the profile as it is now
-]
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What became of a paper, in a digest or before it came to one."""
-
-    state: State
-    digest: str | None = None  # Digest.id
-    slot: datetime | None = None  # of that digest
-    section: str = ""  # the name of an interest
-    reasons: tuple[str, ...] = ()
-    score: float | None = None  # when the digest was composed
-    lowest: float | None = None  # the lowest score in its sections
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,22 +272,22 @@ def explain(store: Store, profile: Profile, stored: StoredPaper, *, now: datetim
     coming: Verdict | None = None
     final = next((one for one in appearances if one.kind in {"section", "overflow"}), None)
     if final is not None:
-        verdict = _said(final)
+        verdict = of_appearance(final)
     elif _is_among(candidates.waited, stored):
-        verdict = _said(appearances[0])
-        coming = _coming(desk.select(item, candidates), item, stored, candidate)
+        verdict = of_appearance(appearances[0])
+        coming = of_selection(desk.select(item, candidates), profile, stored, candidate, now)
     elif _is_among(candidates.new, stored):
         verdict = Verdict("pending")
-        coming = _coming(desk.select(item, candidates), item, stored, candidate)
+        coming = of_selection(desk.select(item, candidates), profile, stored, candidate, now)
     elif profile.sources and not any(listing.source in profile.sources for listing in stored.listings):
         verdict = Verdict("other_sources")
     elif item.before is None:
         verdict = Verdict("before_lookback")
     elif appearances and appearances[0].kind == "near_miss":
-        verdict = _said(appearances[0])
+        verdict = of_appearance(appearances[0])
     else:
         # When it was considered is not kept, but that was not before it came.
-        verdict = _why_not(profile, stored, candidate, stored.first_seen)
+        verdict = why_not(profile, stored, candidate, stored.first_seen)
     return Explanation(
         profile=profile,
         verdict=verdict,
@@ -328,48 +299,6 @@ def explain(store: Store, profile: Profile, stored: StoredPaper, *, now: datetim
 
 def _is_among(papers: Iterable[StoredPaper], stored: StoredPaper) -> bool:
     return any(one.paper.id == stored.paper.id for one in papers)
-
-
-_STATES: Mapping[str, State] = {
-    "section": "shown",
-    "overflow": "listed",
-    "waiting": "waiting",
-    "near_miss": "near_miss",
-}
-
-
-def _said(one: Appearance) -> Verdict:
-    return Verdict(_STATES[one.kind], one.digest, one.slot, one.section, one.missing, one.score, one.lowest)
-
-
-def _coming(selection: Selection, item: _Due, stored: StoredPaper, candidate: Candidate | None) -> Verdict:
-    """What the next digest would make of a paper."""
-    shown = [one for section in selection.sections for one in section.recommendations]
-    lowest = min((one.score for one in shown), default=None)
-    places: list[tuple[State, str, tuple[Recommendation, ...]]] = [
-        *(("shown", section.interest, section.recommendations) for section in selection.sections),
-        ("listed", "", selection.overflow),
-        ("waiting", "", selection.waiting),
-    ]
-    for state, section, papers in places:
-        for one in papers:
-            if one.paper.id == stored.paper.id:
-                return Verdict(state, section=section, reasons=one.missing, score=one.score, lowest=lowest)
-    return _why_not(item.profile, stored, candidate, item.slot)
-
-
-def _why_not(profile: Profile, stored: StoredPaper, candidate: Candidate | None, slot: datetime) -> Verdict:
-    """Why a paper is in no digest."""
-    if candidate is None:
-        return Verdict("not_wanted")
-    if candidate.recommendation.missing:
-        return Verdict("near_miss", reasons=candidate.recommendation.missing)
-    if is_too_old(stored, profile.limits, slot):
-        return Verdict(
-            "too_old", reasons=(f"{day(stored)}, and max_age_days is {profile.limits.max_age_days}",)
-        )
-    low = held(candidate, profile.limits).recommendation.missing
-    return Verdict("below_min_score", reasons=low) if low else Verdict("passed_over")
 
 
 def search(store: Store, query: str | None) -> tuple[StoredPaper, ...]:

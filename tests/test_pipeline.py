@@ -28,6 +28,7 @@ from digest.core.model import (
     Schedule,
     SourceReport,
 )
+from digest.core.verdict import Verdict
 from digest.errors import (
     ConfigError,
     CredentialError,
@@ -524,7 +525,7 @@ def test_an_explanation_says_what_will_come_and_what_came(store: Store) -> None:
     ]
     for title, state, reasons in ahead:
         explanation = explained(store, few, title)
-        assert explanation.verdict == pipeline.Verdict("pending")
+        assert explanation.verdict == Verdict("pending")
         assert explanation.coming is not None
         assert (explanation.coming.state, explanation.coming.reasons) == (state, reasons)
     (made,) = compose(store, few)
@@ -642,7 +643,7 @@ def test_what_waits_leaves_with_the_interest_that_wanted_it(store: Store) -> Non
     compose(store, PATIENT)
     ferns = replace(PATIENT, interests=(Interest("Moss", ("moss",)),))
     gone = explained(store, ferns, "Swin 2", at=NOON + DAY)
-    assert gone.coming == pipeline.Verdict("not_wanted")
+    assert gone.coming == Verdict("not_wanted")
     store.add(listings(paper("Moss")), (), report())
     (made,) = compose(store, ferns, at=NOON + DAY)
     assert titles(made) == ["Moss"]
