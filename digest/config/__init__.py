@@ -1,0 +1,254 @@
+"""The configuration: TOML to checked, frozen values.
+
+    document → tables → checks → Config
+
+Whatever is wrong is said with file and line, the path of the key, and the nearest key or value that
+would be right. Values are never repeated in messages, since one of them might be a secret.
+"""
+
+from __future__ import annotations
+
+import difflib
+import glob
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import time
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+import tzlocal
+
+from digest.config.checks import SourceConfig, call, checked
+from digest.config.document import Document, Key, read_document
+from digest.config.tables import (
+    DAYS,
+    CredentialTable,
+    EmailTable,
+    FeedsTable,
+    InterestTable,
+    NetworkTable,
+    ProfileTable,
+    RootTable,
+)
+from digest.core.model import Channel, Interest, Limits, Profile, Schedule
+from digest.core.query import compile_interest
+from digest.errors import ConfigError, QueryError
+
+__all__ = [
+    "Config",
+    "CredentialTable",
+    "Document",
+    "EmailTable",
+    "FeedsTable",
+    "NetworkTable",
+    "SourceConfig",
+    "call",
+    "find",
+    "load",
+    "load_profile",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A whole configuration, checked."""
+
+    path: Path
+    timezone: str
+    data_dir: Path
+    output_dir: Path
+    templates: Path | None
+    database: str
+    contact: str | None
+    sources: tuple[SourceConfig, ...]
+    email: EmailTable | None
+    feeds: FeedsTable
+    network: NetworkTable
+    profiles: tuple[Profile, ...]
+
+
+def find(explicit: str | None, environ: Mapping[str, str]) -> Path:
+    """The configuration file that is meant. Raises ConfigError when there is none."""
+    if explicit or environ.get("DIGEST_CONFIG"):
+        path = Path(explicit or environ["DIGEST_CONFIG"]).expanduser()
+        if path.is_dir():
+            path /= "digest.toml"
+        if not path.is_file():
+            raise ConfigError("there is no such file", place=str(path), remedy="`digest init` writes one.")
+        return path
+    candidates = [Path("config/digest.toml"), platformdirs.user_config_path("digest") / "digest.toml"]
+    for path in candidates:
+        if path.is_file():
+            return path
+    raise ConfigError(
+        f"there is no configuration: neither {candidates[0]} nor {candidates[1]}",
+        remedy="`digest init` writes one; `digest demo` runs without.",
+    )
+
+
+def load(path: Path) -> Config:
+    """Read a configuration and its profiles. Raises ConfigError."""
+    document = read_document(path)
+    folder = path.resolve().parent
+    root = checked(RootTable, document, folder)
+    timezone = root.timezone or tzlocal.get_localzone_name()
+    data_dir = Path(root.data_dir or platformdirs.user_data_path("digest"))
+    sources = tuple(
+        SourceConfig(
+            table.kind, table.name or table.kind, table.model_extra or {}, document, ("sources", number)
+        )
+        for number, table in enumerate(root.sources)
+    )
+    names = [source.name for source in sources]
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            raise ConfigError(
+                f"two sources are called {name!r}",
+                place=document.place(("sources", number)),
+                remedy='Give one of them another name: name = "…".',
+            )
+    profiles = tuple(
+        _profile(read_document(file), root, timezone, names)
+        for file in _profile_files(root, document, folder)
+    )
+    for number, profile in enumerate(profiles):
+        if profile.name in {other.name for other in profiles[:number]}:
+            raise ConfigError(
+                f"two profiles are called {profile.name!r}", place=str(path), remedy="Rename one of them."
+            )
+    return Config(
+        path=path,
+        timezone=timezone,
+        data_dir=data_dir,
+        output_dir=Path(root.output_dir or data_dir / "public"),
+        templates=None if root.templates is None else Path(root.templates),
+        database=root.database or f"sqlite:///{data_dir / 'digest.db'}",
+        contact=root.contact,
+        sources=sources,
+        email=root.email,
+        feeds=root.feeds,
+        network=root.network,
+        profiles=profiles,
+    )
+
+
+def load_profile(path: Path, timezone: str = "UTC", sources: Sequence[str] = ()) -> Profile:
+    """Read one profile without a configuration around it; it then delivers to files alone."""
+    return _profile(read_document(path), None, timezone, sources)
+
+
+def _profile_files(root: RootTable, document: Document, folder: Path) -> list[Path]:
+    files: list[Path] = []
+    for pattern in root.profiles:
+        absolute = str(folder / Path(pattern).expanduser())
+        files += [Path(name) for name in sorted(glob.glob(absolute))]  # noqa: PTH207 - a pattern may be absolute
+    if not files:
+        raise ConfigError(
+            f"no profile is there: {', '.join(root.profiles)} matches no file in {folder}",
+            place=document.place(("profiles",)),
+            remedy="Write one file per person; config/profiles/swin.toml is an example.",
+        )
+    return files
+
+
+def _profile(document: Document, root: RootTable | None, timezone: str, sources: Sequence[str]) -> Profile:
+    table = checked(ProfileTable, document, document.path.parent)
+    for number, interest in enumerate(table.interests):
+        _check_interest(interest, document, ("interests", number))
+        if interest.name in {other.name for other in table.interests[:number]}:
+            raise ConfigError(
+                f"interests: two are called {interest.name!r}",
+                place=document.place(("interests", number, "name")),
+                remedy="Rename one of them, or put their keywords together.",
+            )
+    for name in table.sources:
+        if name not in sources:
+            near = difflib.get_close_matches(name, sources, n=1)
+            raise ConfigError(
+                f"sources: no source is called {name!r}",
+                place=document.place(("sources",)),
+                remedy=f"Did you mean {near[0]!r}?" if near else f"There are {', '.join(sources) or 'none'}.",
+            )
+    schedule = table.schedule or (root.schedule if root else None)
+    return Profile(
+        name=table.name,
+        title=table.title or table.name,
+        interests=tuple(
+            Interest(
+                name=interest.name,
+                keywords=tuple(interest.keywords),
+                require=tuple(interest.require),
+                exclude=tuple(interest.exclude),
+                authors=tuple(interest.authors),
+                categories=tuple(interest.categories),
+                query=interest.query,
+                weight=interest.weight,
+                max_papers=interest.max_papers,
+            )
+            for interest in table.interests
+        ),
+        recipients=tuple(table.recipients),
+        sources=tuple(table.sources or sources),
+        channels=_channels(table, root, document),
+        schedule=None
+        if schedule is None
+        else Schedule(
+            at=tuple(sorted(time.fromisoformat(str(at)) for at in schedule.at)),
+            days=tuple(sorted({DAYS.index(day) for day in schedule.days})),
+            timezone=table.timezone or timezone,
+        ),
+        limits=Limits(
+            max_papers=table.max_papers,
+            overflow=table.overflow,
+            min_score=table.min_score or 0.0,
+            max_age_days=table.max_age_days,
+            lookback_days=table.lookback_days,
+            near_misses=table.near_misses,
+        ),
+    )
+
+
+def _channels(table: ProfileTable, root: RootTable | None, document: Document) -> tuple[Channel, ...]:
+    """The ways out, of which e-mail needs a recipient and a server."""
+    if table.channels is None:
+        mails = bool(table.recipients) and root is not None
+        channels: tuple[Channel, ...] = ("email", "feeds", "archive") if mails else ("feeds", "archive")
+    else:
+        channels = tuple(dict.fromkeys(table.channels))
+    if root is not None and "email" in channels:
+        if not table.recipients:
+            raise ConfigError(
+                "channels: e-mail needs somebody to go to",
+                place=document.place(("channels",)),
+                remedy='Add recipients = ["Name <name@example.org>"], or take "email" out of channels.',
+            )
+        if root.email is None:
+            raise ConfigError(
+                "recipients: there is no mail server",
+                place=document.place(("recipients",)),
+                remedy='Add [email] to digest.toml, or say channels = ["feeds", "archive"].',
+            )
+    return channels
+
+
+def _check_interest(table: InterestTable, document: Document, keys: tuple[Key, ...]) -> None:
+    if not (table.keywords or table.require or table.authors or table.categories or table.query):
+        raise ConfigError(
+            f"interests: {table.name!r} says nothing that a paper should have",
+            place=document.place(keys),
+            remedy="Give it keywords, require, authors, categories or query.",
+        )
+    for name in ("keywords", "require", "exclude", "authors", "categories"):
+        words: dict[str, Any] = {name: tuple(getattr(table, name))}
+        _check_words(Interest(table.name, **words), document, (*keys, name))
+    _check_words(Interest(table.name, query=table.query), document, (*keys, "query"))
+
+
+def _check_words(interest: Interest, document: Document, keys: tuple[Key, ...]) -> None:
+    try:
+        compile_interest(interest)
+    except QueryError as error:
+        error.place = document.place(keys)
+        error.message = f"{keys[-1]}: {error.message}"
+        raise

@@ -1,0 +1,75 @@
+"""A TOML file, and where its keys stand."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from digest.errors import ConfigError
+
+Key = str | int
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A TOML file and where its keys stand."""
+
+    path: Path
+    values: dict[str, Any]
+    lines: Mapping[tuple[Key, ...], int]
+
+    def place(self, keys: Sequence[Key]) -> str:
+        """`file:line` of a key, or of the nearest table around it."""
+        for length in range(len(keys), 0, -1):
+            line = self.lines.get(tuple(keys[:length]))
+            if line is not None:
+                return f"{self.path}:{line}"
+        return str(self.path)
+
+
+def read_document(path: Path) -> Document:
+    """Read a TOML file. Raises ConfigError."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+        values = tomllib.loads(text)
+    except OSError as error:
+        raise ConfigError(f"the file cannot be read: {error.strerror}", place=str(path)) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"byte {error.start} is not UTF-8", place=str(path), remedy="Save the file as UTF-8."
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        line = re.search(r"at line (\d+)", str(error))
+        place = f"{path}:{line[1]}" if line else str(path)
+        # What the parser says may quote the line, but never a whole value.
+        raise ConfigError(f"this is not TOML: {error}", place=place) from error
+    return Document(path, values, _lines(text))
+
+
+_TABLE = re.compile(r"\s*(\[\[|\[)\s*([^\]]+?)\s*\]")
+_KEY = re.compile(
+    r"""\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*="""
+)
+
+
+def _lines(text: str) -> dict[tuple[Key, ...], int]:
+    """The line of every key, as far as one key stands on a line."""
+    lines: dict[tuple[Key, ...], int] = {}
+    table: tuple[Key, ...] = ()
+    counts: dict[str, int] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        if found := _TABLE.match(line):
+            keys = tuple(part.strip().strip("\"'") for part in found[2].split("."))
+            if found[1] == "[[":
+                counts[found[2]] = counts.get(found[2], -1) + 1
+                table = (*keys, counts[found[2]])
+            else:
+                table = keys
+            lines.setdefault(table, number)
+        elif found := _KEY.match(line):
+            lines.setdefault((*table, *(part.strip().strip("\"'") for part in found[1].split("."))), number)
+    return lines

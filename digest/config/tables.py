@@ -1,0 +1,212 @@
+"""The tables of the configuration, their keys and what values they may have."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from datetime import time
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import available_timezones
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    model_validator,
+)
+
+from digest.core import mailbox
+from digest.core.model import Channel
+
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+
+def _path(value: str, info: ValidationInfo[Path]) -> Path:
+    """A path, relative to the file it stands in."""
+    folder: Path = info.context
+    return (folder / Path(value).expanduser()).resolve()
+
+
+def _timezone(value: str) -> str:
+    if value not in available_timezones():
+        near = difflib.get_close_matches(value, available_timezones(), n=1)
+        raise ValueError("there is no such time zone" + (f"; did you mean {near[0]}?" if near else ""))
+    return value
+
+
+def _clock_time(value: str) -> time:
+    if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value):
+        raise ValueError('write a time as "07:00"')
+    return time.fromisoformat(value)
+
+
+def _mailbox(value: str) -> str:
+    if not mailbox.parse(value).address.isascii():
+        raise ValueError("an address with letters beyond ASCII is not supported")
+    return value
+
+
+def _http_url(value: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/?#]+[^\s?#]*", value):
+        raise ValueError("write an address that begins with https:// or http://")
+    return value.rstrip("/")
+
+
+def _proxy(value: str) -> str:
+    if not re.fullmatch(r"(?:https?|socks5h?)://[^\s/?#@]+/?", value):
+        raise ValueError(
+            "write an address such as http://proxy.example.org:3128, without name and password: "
+            "those are proxy_username and proxy_password"
+        )
+    return value
+
+
+PathValue = Annotated[str, AfterValidator(_path)]
+TimeZone = Annotated[str, AfterValidator(_timezone)]
+ClockTime = Annotated[str, AfterValidator(_clock_time)]
+Mailbox = Annotated[str, AfterValidator(_mailbox)]
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+OneOrMore = Annotated[list[str], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Days = Annotated[int, Field(gt=0, le=36_500)]  # a century: what is more would leave the calendar
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+
+
+class _Table(BaseModel):
+    """A table of the file; a key that it does not know is a mistake."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class ScheduleTable(_Table):
+    """`[schedule]`: when digests are due, in local time."""
+
+    at: Annotated[list[ClockTime], Field(min_length=1)] = ["07:00"]
+    days: Annotated[list[Day], Field(min_length=1)] = list(DAYS)  # type: ignore[arg-type]
+
+
+class CredentialTable(_Table):
+    """Where a secret is kept; exactly one of these."""
+
+    keyring: str | None = None
+    env: str | None = None
+    file: str | None = None
+    command: list[str] | None = None
+
+    @model_validator(mode="after")
+    def _one_place(self) -> CredentialTable:
+        if len(self.model_dump(exclude_none=True)) != 1:
+            raise ValueError("name one place: keyring, env, file or command")
+        return self
+
+
+class EmailTable(_Table):
+    """`[email]`: who sends, and through which server."""
+
+    sender: Annotated[Mailbox, Field(alias="from")]
+    host: Annotated[str, Field(min_length=1)]
+    port: Annotated[int, Field(gt=0, lt=65536)] | None = None
+    security: Literal["tls", "starttls", "none"]
+    username: str | None = None
+    password: CredentialTable | None = None
+    ca_file: PathValue | None = None
+    timeout: Annotated[float, Field(gt=0, strict=False)] = 60.0
+    when_uncertain: Literal["resend", "hold"] = "resend"
+    when_empty: Literal["skip", "send"] = "skip"
+
+    @property
+    def service_port(self) -> int:
+        """The port, or the usual one (RFC 8314, 3.3; RFC 6409, 3.1; RFC 5321, 4.5.4.2)."""
+        return self.port or {"tls": 465, "starttls": 587, "none": 25}[self.security]
+
+
+class FeedsTable(_Table):
+    """`[feeds]`."""
+
+    base_url: HttpUrl | None = None
+    formats: Annotated[list[Literal["rss", "atom", "json"]], Field(min_length=1)] = ["rss", "atom", "json"]
+    entries: Annotated[int, Field(gt=0, le=1000)] = 100
+
+
+class NetworkTable(_Table):
+    """`[network]`: the way to the sites that are read."""
+
+    proxy: Annotated[str, AfterValidator(_proxy)] | None = None
+    proxy_username: str | None = None
+    proxy_password: CredentialTable | None = None
+    no_proxy: list[str] = []
+    ca_file: PathValue | None = None
+    timeout: Annotated[float, Field(gt=0, strict=False)] = 60.0
+
+    @model_validator(mode="after")
+    def _whole(self) -> NetworkTable:
+        if self.proxy is None and (self.proxy_username or self.proxy_password or self.no_proxy):
+            raise ValueError("proxy_username, proxy_password and no_proxy need a proxy")
+        if self.proxy_password and not self.proxy_username:
+            raise ValueError("proxy_password needs a proxy_username")
+        return self
+
+
+class SourceTable(BaseModel):
+    """`[[sources]]`: its other keys are the parameters of the kind's class."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+
+    kind: Annotated[str, Field(min_length=1)]
+    name: Annotated[str, Field(min_length=1)] | None = None
+
+
+class RootTable(_Table):
+    """`digest.toml`."""
+
+    timezone: TimeZone | None = None
+    data_dir: PathValue | None = None
+    output_dir: PathValue | None = None
+    templates: PathValue | None = None
+    database: str | None = None
+    contact: str | None = None
+    profiles: OneOrMore = ["profiles/*.toml"]
+    schedule: ScheduleTable | None = None
+    sources: Annotated[list[SourceTable], Field(min_length=1)]
+    email: EmailTable | None = None
+    feeds: FeedsTable = FeedsTable()
+    network: NetworkTable = NetworkTable()
+
+
+class InterestTable(_Table):
+    """`[[interests]]`."""
+
+    name: Annotated[str, Field(min_length=1)]
+    keywords: list[str] = []
+    require: list[str] = []
+    exclude: list[str] = []
+    authors: list[str] = []
+    categories: list[str] = []
+    query: str | None = None
+    weight: Positive = 1.0
+    max_papers: Annotated[int, Field(gt=0)] | None = None
+
+
+class ProfileTable(_Table):
+    """`profiles/*.toml`."""
+
+    name: Name
+    title: str | None = None
+    timezone: TimeZone | None = None
+    schedule: ScheduleTable | None = None
+    sources: list[str] = []
+    recipients: list[Mailbox] = []
+    channels: Annotated[list[Channel], Field(min_length=1)] | None = None
+    max_papers: Annotated[int, Field(gt=0)] = 30
+    overflow: Literal["list", "carry"] = "list"
+    min_score: Positive | None = None
+    max_age_days: Days | None = None
+    lookback_days: Days = 3
+    near_misses: Annotated[int, Field(ge=0)] = 5
+    related: Annotated[int, Field(ge=0)] = 5
+    interests: Annotated[list[InterestTable], Field(min_length=1)]
