@@ -90,3 +90,18 @@ def test_a_term_is_counted_in_the_papers_that_hold_it(
     terms = {term for interest in interests for term in interest.terms}
     holding = {term: sum(bool(board.findings[n].places(term)) for n in half) for term in terms}
     assert board.counts(half) == {term: count for term, count in holding.items() if count}
+
+
+def test_a_query_is_decided_for_all_papers_at_once() -> None:
+    papers = [Paper(title_id(title), title) for title in ("Swin and face", "Swin", "Face", "Gan")]
+    queries = {
+        "swin AND NOT face": [1],
+        "swin OR gan": [0, 1, 3],
+        "NOT (swin OR face)": [3],
+        "face": [0, 2],
+    }
+    for query, wanted in queries.items():
+        interest = compile_interest(Interest("i", query=query))
+        board = Board([interest])
+        numbers = [board.put(paper) for paper in papers]
+        assert [number for number in numbers if board.wanted(interest) >> number & 1] == wanted

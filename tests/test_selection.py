@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -46,6 +47,15 @@ def shown(selection: Selection) -> dict[str, list[str]]:
         section.interest: [item.paper.title for item in section.recommendations]
         for section in selection.sections
     }
+
+
+def test_a_paper_of_which_nothing_is_there_is_no_near_miss(tmp_path: Path) -> None:
+    who = profile("me", Interest("S", require=("swin",)))
+    with closing(Store(f"sqlite:///{tmp_path}/digest.db")) as store:
+        store.add(listings(paper("Leaves"), paper("Swin")), (), report())
+        digest = pipeline.draft(store, who, now=NOON)
+    assert [item.paper.title for item in digest.recommendations] == ["Swin"]
+    assert digest.near_misses == ()
 
 
 def test_equal_papers_stand_as_on_the_page_and_then_by_identifier() -> None:
