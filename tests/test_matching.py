@@ -7,13 +7,15 @@ import json
 import re
 import tomllib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from digest.core.index import PhraseIndex
 from digest.core.match import Matcher, Outcome, evaluate
 from digest.core.model import Interest, Listing, Paper, PaperId
 from digest.core.names import same_person
@@ -334,6 +336,29 @@ def test_one_pass_for_all_finds_what_trying_every_position_finds(
         for keyword, interest in zip(wanted, interests, strict=True):
             places = [(match.start, match.end) for match in evaluate(interest, findings).matches]
             assert places == slowly(keyword, abstract), keyword
+
+
+ANYTHING = st.text(
+    st.one_of(st.sampled_from("swinSVvé ßИйéσςβ’'-_/.2扩Ⅻﬁ\u0301\u00a0\u2028\x1c"), st.characters())
+)
+
+
+@given(st.lists(texts() | ANYTHING, min_size=1, max_size=4), st.lists(keywords() | ANYTHING, max_size=8))
+@example(["Diffusión, β-VAEs.", "(diffusers)", "SwinV2s"], ["diffus*", "beta-VAE", "=V2", '"vae x"~3'])
+def test_a_text_is_left_uncut_only_if_nothing_would_be_found_in_it(
+    originals: list[str], wanted: list[str]
+) -> None:
+    patterns: list[tuple[str, ...]] = []
+    for keyword in wanted:
+        with suppress(QueryError):
+            patterns += parse_keyword(keyword).patterns
+    index = PhraseIndex(patterns)
+    for original in originals:
+        # Each word of the text alone is searched for, too: hardly any keyword of chance stands in it.
+        text = cut(original)
+        assert index.scan(text.plain) == index.scan_words(text)
+        for edge in text.edges:
+            assert (edge.label,) in PhraseIndex([(edge.label,)]).scan(text.plain)
 
 
 @given(texts(), keywords())

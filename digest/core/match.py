@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from digest.core.index import Hit, PhraseIndex
 from digest.core.model import Field, Listing, Match, Paper
 from digest.core.names import same_person
+from digest.core.plain import Plain, undo_markup
 from digest.core.query import (
     And,
     CompiledInterest,
@@ -22,7 +23,6 @@ from digest.core.query import (
     Term,
     spelling,
 )
-from digest.core.text import Text, cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +31,13 @@ class Findings:
 
     paper: Paper
     listings: Sequence[Listing]
-    _texts: Mapping[Field, Text]
+    _texts: Mapping[Field, Plain]
     hits: Mapping[Field, Mapping[Labels, tuple[Hit, ...]]]  # where the patterns of terms stand
     _places: dict[Term, tuple[tuple[Field, int, int], ...]] = field(default_factory=dict)
 
     def length(self, field: Field) -> int:
-        """Words in a field."""
-        return self._texts[field].length
+        """Characters in a field: in proportion to words, and also where no spaces are written."""
+        return len(self._texts[field].text)
 
     def places(self, term: Term) -> tuple[tuple[Field, int, int], ...]:
         """Where a term stands: field, and offsets into the original text; none overlaps another."""
@@ -61,12 +61,12 @@ class Findings:
                         yield name, 0, 0
                 case _:
                     text = self._texts[name]
-                    plain = text.plain.text
+                    plain = text.text
                     hits = _in_order(term, self.hits[name], plain)
                     if term.exact is not None:
                         hits = [hit for hit in hits if spelling(plain[hit.start : hit.end]) == term.exact]
                     for hit in _apart(hits):
-                        yield name, *text.plain.span(hit.start, hit.end)
+                        yield name, *text.span(hit.start, hit.end)
 
 
 def _listed(
@@ -147,14 +147,14 @@ class Matcher:
     def __init__(self, interests: Iterable[CompiledInterest]) -> None:
         wanted = [term for interest in interests for term in interest.terms]
         self._index = PhraseIndex(pattern for term in wanted for pattern in term.patterns)
-        # Title and abstract are always cut: their lengths count in the ranking.
+        # Title and abstract always: their lengths count in the ranking.
         self._fields = dict.fromkeys(
             ("title", "abstract", *(name for term in wanted if term.words for name in term.fields))
         )
 
     def scan(self, paper: Paper, listings: Sequence[Listing] = ()) -> Findings:
         """Find every term in a paper."""
-        texts: dict[Field, Text] = {name: cut(paper.text(name)) for name in self._fields}
+        texts: dict[Field, Plain] = {name: undo_markup(paper.text(name)) for name in self._fields}
         return Findings(
             paper, listings, texts, {name: self._index.scan(text) for name, text in texts.items()}
         )

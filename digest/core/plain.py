@@ -81,8 +81,10 @@ _INVISIBLE = re.compile(
 )
 # NFKC would glue these to the word before: SWIN™ is no SWINTM.
 _SIGNS = {"™": " ", "℠": " "}
+# The first line is for speed alone: most places are refused by one look at one character.
 _CLEAN = re.compile(
     r"""
+    (?=[\\&${}~\x80-\U0010ffff]|[A-Za-z][\u0300-\u036f])(?:
     (?P<entity>&(?:\#\d{1,7}|\#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});)
   | (?P<accent>\\(?:[`'^~=."]\s*\{?|[uHvcdkr]\s*\{\s*|[uHvcdkr]\s+)(?P<letter>\\?[A-Za-z])\}?)
   | \\(?P<letters>ss|ae|AE|oe|OE|aa|AA|[oOlLij]|bf|em|it|rm|sc|sf|sl|tt)(?![A-Za-z])(?:\s+|\{\})?
@@ -93,7 +95,7 @@ _CLEAN = re.compile(
   | (?P<tie>~)
   | (?P<cluster>[\u1100-\u115f][\u1160-\u11a7][\u11a8-\u11ff]?
       | [^\x00-\x7f][\u0300-\u036f\u3099\u309a\uff9e\uff9f]* | [A-Za-z][\u0300-\u036f]+)
-    """,
+    )""",
     re.VERBOSE,
 )
 
