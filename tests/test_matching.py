@@ -19,8 +19,9 @@ from digest.core.index import PhraseIndex
 from digest.core.match import Matcher, Outcome, evaluate
 from digest.core.model import Interest, Listing, Paper, PaperId
 from digest.core.names import same_person
+from digest.core.plain import unaccented
 from digest.core.query import compile_interest, parse_keyword, parse_query
-from digest.core.text import Edge, cut
+from digest.core.text import Edge, cut, word_count
 from digest.errors import QueryError
 
 DATA = Path(__file__).parent / "data"
@@ -276,7 +277,9 @@ def _stands_at(edges: Sequence[Edge], labels: tuple[str, ...], node: int, plain:
     """Last words of every path from a node that spells the labels."""
     for edge in edges:
         word = plain[edge.start : edge.end].casefold()
-        starred = labels[0].endswith("*") and word.startswith(labels[0][:-1])
+        starred = labels[0].endswith("*") and any(
+            form.startswith(labels[0][:-1]) for form in (word, unaccented(word))
+        )
         if edge.source == node and (edge.label == labels[0] or starred):
             if len(labels) == 1:
                 yield edge
@@ -395,3 +398,9 @@ def test_on_the_text_copies_a_keyword_finds_the_papers_that_a_person_finds(
     }
     assert found == set(map(int, reviewed["found"]))
     assert not found & set(map(int, reviewed["not"]))
+
+
+def test_words_are_counted_as_printed_and_characters_where_no_spaces_are_written() -> None:
+    assert word_count("Swin-V2 sees (all) the faces.") == 5
+    assert word_count("扩散模型 works") == 6
+    assert word_count("") == 0

@@ -23,6 +23,7 @@ from digest.core.query import (
     Term,
     spelling,
 )
+from digest.core.text import word_count
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +37,8 @@ class Findings:
     _places: dict[Term, tuple[tuple[Field, int, int], ...]] = field(default_factory=dict)
 
     def length(self, field: Field) -> int:
-        """Characters in a field: in proportion to words, and also where no spaces are written."""
-        return len(self._texts[field].text)
+        """Words in a field."""
+        return word_count(self._texts[field].text)
 
     def places(self, term: Term) -> tuple[tuple[Field, int, int], ...]:
         """Where a term stands: field, and offsets into the original text; none overlaps another."""

@@ -29,7 +29,7 @@ class Corpus:
 
     papers: int
     containing: Mapping[Term, int]  # papers in which a term stands
-    average_length: Mapping[Field, float]  # in characters
+    average_length: Mapping[Field, float]  # in words
 
     def rarity(self, term: Term) -> float:
         """Inverse document frequency, never negative (Lucene's form)."""

@@ -88,6 +88,12 @@ _UNSPACED = re.compile(
 )
 
 
+def word_count(plain: str) -> int:
+    """How many words are printed; of a script without spaces each character is one."""
+    unspaced = 0 if plain.isascii() else len(_UNSPACED.findall(plain))
+    return len(plain.split()) + unspaced
+
+
 def _character_class(character: str) -> str:
     """A stand-in from ASCII, so that one rule about humps serves every alphabet."""
     if character in "sv.+#":
