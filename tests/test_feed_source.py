@@ -330,13 +330,23 @@ def test_older_pages_are_read_until_one_reaches_back_a_day_before_the_last_readi
     }
     reading, asked = collected(pages, since="2026-11-10T07:00")
     assert [request.url for request in asked] == list(pages)
-    assert [request.from_page for request in asked] == [False, True, True]
+    assert not any(request.from_page for request in asked)
     assert [(x.paper.title, x.position) for x in reading.listings] == [
         ("Paper 1", 0),
         ("Paper 2", 1),
         ("Paper 3", 2),
     ]
     assert (reading.complete, reading.notes) == (True, ())
+
+
+def test_a_page_of_another_server_counts_as_named_by_the_feed() -> None:
+    other = "http://10.0.0.1/feed.xml?page=2"
+    pages = {
+        URL: atom(entry(1, "2026-11-20T01:00:00"), older=other),
+        other: atom(entry(2, "2026-11-12T08:00:00"), older="?page=3"),
+    }
+    _, asked = collected(pages)
+    assert [request.from_page for request in asked] == [False, True]
 
 
 def test_a_daily_reading_needs_no_older_page() -> None:

@@ -54,8 +54,9 @@ class Feed:
                 return harvest.reading()
             asked.append(older)
             try:
+                elsewhere = urlsplit(older).netloc != urlsplit(self._url).netloc
                 page = yield Request(
-                    older, pace=self._pace, from_page=len(asked) > 1, allow_private=self._allow_private
+                    older, pace=self._pace, from_page=elsewhere, allow_private=self._allow_private
                 )
                 if page is None:
                     harvest.unchanged("feed")
