@@ -24,6 +24,7 @@ from pathlib import Path
 
 import pytest
 import trustme
+from commands import Run
 from smtp_server import (
     ADDRESSED,
     GREETED,
@@ -38,7 +39,7 @@ from world import EMPTY_HANDED_PAGE, SWIN_PAGE, configure
 
 from digest import plugins
 from digest.app import App
-from digest.cli import _COMMANDS, _HELP, cli, main
+from digest.cli import _COMMANDS, _HELP, cli
 from digest.cli.run import tick
 from digest.config import load
 from digest.errors import PluginError
@@ -53,22 +54,6 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, str(tmp_path / "home"))
     monkeypatch.delenv("DIGEST_CONFIG", raising=False)
     monkeypatch.chdir(tmp_path)
-
-
-class Run:
-    """Runs commands; gives the exit code and keeps what was printed."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self._capsys = capsys
-        self.out = self.err = ""
-
-    def __call__(self, *arguments: object) -> int:
-        with pytest.raises(SystemExit) as ended:
-            main([str(argument) for argument in arguments])
-        self.out, self.err = self._capsys.readouterr()
-        code = ended.value.code
-        assert isinstance(code, int)
-        return code
 
 
 @pytest.fixture

@@ -11,14 +11,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
+from commands import Run
 from hypothesis import given
 from hypothesis import strategies as st
 from world import configure, paper, profile
 
-from digest.cli import main
 from digest.core.backtest import Backtest, backtest, surroundings
 from digest.core.model import Interest, Listing, Paper, Period, SourceReport, StoredPaper
 from digest.store.store import Store
@@ -84,23 +83,6 @@ MONTH = [*SWIN, *FLU, *OTHERS]
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
     return keep(tmp_path, MONTH, [1, 3, 3, 4, 10, 11, 2, 25, *range(1, 7)])
-
-
-class Run:
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self._capsys = capsys
-        self.out = self.err = ""
-
-    def __call__(self, *arguments: object) -> int:
-        with pytest.raises(SystemExit) as ended:
-            main([str(argument) for argument in arguments])
-        self.out, self.err = self._capsys.readouterr()
-        assert isinstance(ended.value.code, int)
-        return ended.value.code
-
-    def json(self, *arguments: object) -> Any:  # noqa: ANN401 - a document
-        assert self(*arguments, "--json") == 0, self.err
-        return json.loads(self.out)
 
 
 @pytest.fixture
