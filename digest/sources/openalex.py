@@ -162,16 +162,9 @@ class OpenAlex:
 
 def _explained(error: FetchError) -> FetchError:
     """What the site says to those who come without a key, with what helps."""
-    if error.status not in _WITHOUT_KEY:
-        return error
-    return FetchError(
-        error.message,
-        place=error.place,
-        remedy=_KEY,
-        status=error.status,
-        retry_after=error.retry_after,
-        transient=error.transient,
-    )
+    if error.status in _WITHOUT_KEY:
+        error.remedy = _KEY
+    return error
 
 
 def _is_work(value: object) -> bool:

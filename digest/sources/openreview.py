@@ -163,7 +163,7 @@ def _is_past(changed: list[int], since: int) -> bool:
 
 def _explained(error: SourceError) -> SourceError:
     if isinstance(error, FetchError) and error.status in _CLOSED:
-        return FetchError(error.message, place=error.place, remedy=_LOG_IN, status=error.status)
+        error.remedy = _LOG_IN
     return error
 
 

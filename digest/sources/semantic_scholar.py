@@ -113,14 +113,7 @@ class SemanticScholar:
 
     def _explained(self, error: SourceError) -> SourceError:
         if self._key is None and isinstance(error, FetchError) and error.status == _TOO_MANY:
-            return FetchError(
-                error.message,
-                place=error.place,
-                remedy="Without a key everybody shares one quota: give the source a `key`",
-                status=error.status,
-                retry_after=error.retry_after,
-                transient=error.transient,
-            )
+            error.remedy = "Without a key everybody shares one quota: give the source a `key`"
         return error
 
 
