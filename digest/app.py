@@ -256,7 +256,10 @@ class App:
                 pool.shutdown(cancel_futures=True)
 
     def _keep(self, source: str, page: Page) -> str | None:
-        """Put a page aside that could not be read, the last one of each source; gives the path."""
+        """Put a page aside that could not be read, the last one of each source; gives the place.
+
+        The place begins at `data_dir`, because mails and public pages repeat it.
+        """
         if self.is_rehearsal:
             return None
         suffix = mimetypes.guess_extension(page.media_type or "") or ".txt"
@@ -266,7 +269,7 @@ class App:
             path.write_bytes(page.content)
         except OSError:
             return None  # the page could not be read: that is what there is to say
-        return str(path)
+        return f"data_dir/kept/{path.name}"
 
     def _network(self) -> Network:
         """How this machine reaches others. Raises ConfigError, CredentialError."""

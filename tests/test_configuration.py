@@ -62,14 +62,15 @@ def test_the_source_of_ones_own_in_the_readme_works(
     monkeypatch.setattr(_Lab, "content", b"<p>We have moved.</p>")
     result = CliRunner().invoke(cli, ["collect", "--config", str(config)])
     assert "our lab: " + lab + ": no preprints are listed. The page is kept in " in result.output
-    kept = result.output.partition("The page is kept in ")[2].splitlines()[0]
-    assert Path(kept).read_bytes() == b"<p>We have moved.</p>"
-    Path(kept).unlink()
+    place = result.output.partition("The page is kept in data_dir/")[2].splitlines()[0]
+    kept = tmp_path / "data" / place
+    assert kept.read_bytes() == b"<p>We have moved.</p>"
+    kept.unlink()
     result = CliRunner().invoke(cli, ["run", "--dry-run", "--config", str(config)])
     assert "no preprints are listed" in result.output
     assert "is kept" not in result.output
-    Path(kept).parent.rmdir()
-    Path(kept).parent.write_text("")  # where the folder would be
+    kept.parent.rmdir()
+    kept.parent.write_text("")  # where the folder would be
     result = CliRunner().invoke(cli, ["collect", "--config", str(config)])
     assert "no preprints are listed" in result.output
     assert "is kept" not in result.output

@@ -221,8 +221,8 @@ def test_all_kinds_at_once_on_a_bad_day_and_the_day_after(tmp_path: Path) -> Non
         for name in ("huggingface", "arxiv", "biorxiv", "medrxiv", "semantic_scholar", "crossref", "journal"):
             assert re.search(rf"{name}: [1-9]\d* papers? listed, [1-9]\d* new$", out, re.MULTILINE)
         assert "weekend: 0 papers listed, 0 new" in out
-        kept = Path(failed["wall"].partition("The page is kept in ")[2])
-        assert b"Log in" in kept.read_bytes()
+        kept = failed["wall"].partition("The page is kept in data_dir/")[2]
+        assert b"Log in" in (tmp_path / "data" / kept).read_bytes()
         assert "hunter2" not in out + err
         peak = re.search(r"^VmHWM:\s+(\d+) kB$", err, re.MULTILINE)
         assert peak is not None
