@@ -15,13 +15,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from digest.core.index import PhraseIndex
+from digest.core.index import Hit, PhraseIndex
 from digest.core.match import Matcher, Outcome, evaluate
 from digest.core.model import Interest, Listing, Paper, PaperId
 from digest.core.names import same_person
-from digest.core.plain import unaccented
+from digest.core.plain import Plain, unaccented
+from digest.core.plural import IRREGULAR, roots, singular
 from digest.core.query import compile_interest, parse_keyword, parse_query
-from digest.core.text import Edge, cut, word_count
+from digest.core.text import Edge, Text, cut, word_count
 from digest.errors import QueryError
 
 DATA = Path(__file__).parent / "data"
@@ -348,20 +349,55 @@ ANYTHING = st.text(
 
 @given(st.lists(texts() | ANYTHING, min_size=1, max_size=4), st.lists(keywords() | ANYTHING, max_size=8))
 @example(["Diffusión, β-VAEs.", "(diffusers)", "SwinV2s"], ["diffus*", "beta-VAE", "=V2", '"vae x"~3'])
-def test_a_text_is_left_uncut_only_if_nothing_would_be_found_in_it(
-    originals: list[str], wanted: list[str]
-) -> None:
+def test_no_short_cut_through_a_text_passes_by_a_keyword(originals: list[str], wanted: list[str]) -> None:
     patterns: list[tuple[str, ...]] = []
     for keyword in wanted:
         with suppress(QueryError):
             patterns += parse_keyword(keyword).patterns
-    index = PhraseIndex(patterns)
-    for original in originals:
-        # Each word of the text alone is searched for, too: hardly any keyword of chance stands in it.
-        text = cut(original)
-        assert index.scan(text.plain) == index.scan_words(text)
-        for edge in text.edges:
-            assert (edge.label,) in PhraseIndex([(edge.label,)]).scan(text.plain)
+    others = [(f"other{'x' * n}", "word") for n in range(100)]
+    for index in (PhraseIndex(patterns), PhraseIndex([*patterns, *others])):  # for one profile, and for many
+        for text in map(cut, originals):
+            expected = {pattern: found for pattern in patterns if (found := paths(text, pattern))}
+            assert index.scan(text.plain) == expected
+            assert index.scan(text.plain) == expected  # also when its words are known
+            # Each word of the text alone is searched for, too: hardly any keyword of chance stands in it.
+            for edge in text.edges:
+                assert (edge.label,) in PhraseIndex([(edge.label,)]).scan(text.plain)
+
+
+def paths(text: Text, pattern: tuple[str, ...]) -> tuple[Hit, ...]:
+    """Where labels follow one another, found by trying every edge."""
+
+    def fits(edge: Edge, label: str) -> bool:
+        word = text.plain.text[edge.start : edge.end].casefold()
+        if label.endswith("*"):
+            return any(form.startswith(label[:-1]) for form in (word, unaccented(word)))
+        return edge.label == label
+
+    reached = [(edge, edge) for edge in text.edges if fits(edge, pattern[0])]
+    for label in pattern[1:]:
+        reached = [
+            (first, edge)
+            for first, last in reached
+            for edge in text.edges
+            if edge.source == last.target and fits(edge, label)
+        ]
+    return tuple(sorted({Hit(first.start, last.end) for first, last in reached}))
+
+
+@given(
+    st.sampled_from(sorted(IRREGULAR))
+    | st.from_regex(r"[a-z]{1,6}(s|is|us|yses|theses|ies|sses|xes|y|es|ics)?", fullmatch=True)
+)
+def test_a_word_holds_a_root_of_its_singular(word: str) -> None:
+    assert any(root in word for root in roots(singular(word)))
+
+
+def test_an_index_forgets_words_before_they_are_too_many() -> None:
+    index = PhraseIndex([("swin",), *((f"other{'x' * n}",) for n in range(100))])
+    for last in "xyz":
+        words = " ".join("".join(letters) + last for letters in itertools.product("abcd", repeat=8))
+        assert index.scan(Plain(f"{words} Swin")) == {("swin",): (Hit(len(words) + 1, len(words) + 5),)}
 
 
 @given(texts(), keywords())

@@ -12,7 +12,7 @@ import difflib
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import date, timedelta, tzinfo
@@ -23,7 +23,7 @@ from digest.core import plural
 from digest.core.match import Matcher, evaluate
 from digest.core.model import Interest, Match, Paper, Profile, StoredPaper
 from digest.core.plain import undo_markup
-from digest.core.query import CompiledInterest, Term, compile_interest, terms
+from digest.core.query import CompiledInterest, Term, compile_interest
 
 _FEWEST = 5  # hits with an abstract; fewer do not show what is usual
 _JUDGED = 1_000  # hits of a keyword, the newest; more would show nothing else
@@ -153,7 +153,7 @@ def backtest(
         for interest in profile.interests
     ]
     matcher = Matcher([*compiled, *(interest for _, _, interest in known)])
-    wanted = list(dict.fromkeys(term for interest in compiled for term in _wanted(interest)))
+    wanted = list(dict.fromkeys(term for interest in compiled for term in interest.wanted))
     dated = [(_day(item, timezone), item) for item in reversed(stored)]
     since = until - timedelta(days=days - 1)
     papers: Counter[date] = Counter()
@@ -226,12 +226,6 @@ def surroundings(text: str, start: int, end: int, width: int) -> tuple[int, int]
 def _day(stored: StoredPaper, timezone: tzinfo) -> date:
     listed = [listing.listed_on for listing in stored.listings if listing.listed_on is not None]
     return min([stored.first_seen.astimezone(timezone).date(), *listed])
-
-
-def _wanted(interest: CompiledInterest) -> Iterator[Term]:
-    yield from interest.keywords + interest.require + interest.authors + interest.categories
-    if interest.query is not None:
-        yield from terms(interest.query)
 
 
 def _report(

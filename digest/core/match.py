@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from digest.core.index import Hit, PhraseIndex
 from digest.core.model import Field, Listing, Match, Paper
@@ -23,7 +24,7 @@ from digest.core.query import (
     Term,
     spelling,
 )
-from digest.core.text import word_count
+from digest.core.text import cut_plain, word_count
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +36,21 @@ class Findings:
     _texts: Mapping[Field, Plain]
     hits: Mapping[Field, Mapping[Labels, tuple[Hit, ...]]]  # where the patterns of terms stand
     _places: dict[Term, tuple[tuple[Field, int, int], ...]] = field(default_factory=dict)
+    _lengths: dict[Field, int] = field(default_factory=dict)
 
     def length(self, field: Field) -> int:
         """Words in a field."""
-        return word_count(self._texts[field].text)
+        length = self._lengths.get(field)
+        if length is None:
+            length = self._lengths[field] = word_count(self._texts[field].text)
+        return length
 
     def places(self, term: Term) -> tuple[tuple[Field, int, int], ...]:
         """Where a term stands: field, and offsets into the original text; none overlaps another."""
-        if term not in self._places:
-            self._places[term] = tuple(self._find(term))
-        return self._places[term]
+        places = self._places.get(term)
+        if places is None:
+            places = self._places[term] = tuple(self._find(term))
+        return places
 
     def _find(self, term: Term) -> Iterator[tuple[Field, int, int]]:
         for name in term.fields:
@@ -61,12 +67,14 @@ class Findings:
                     if any(listing.source.casefold() == term.written.casefold() for listing in self.listings):
                         yield name, 0, 0
                 case _:
+                    if not self.hits[name]:
+                        continue
                     text = self._texts[name]
                     plain = text.text
                     hits = _in_order(term, self.hits[name], plain)
                     if term.exact is not None:
                         hits = [hit for hit in hits if spelling(plain[hit.start : hit.end]) == term.exact]
-                    for hit in _apart(hits):
+                    for hit in _apart(hits) if hits else ():
                         yield name, *text.span(hit.start, hit.end)
 
 
@@ -94,20 +102,30 @@ def _in_order(term: Term, hits: Mapping[Labels, tuple[Hit, ...]], text: str) -> 
     places = [sorted(hit for pattern in readings for hit in hits.get(pattern, ())) for readings in term.words]
     if len(places) == 1:
         return places[0]
+    if not all(places):
+        return ()
+    nodes = _nodes(text)
     found: dict[int, Hit] = {}  # by their end: of several beginnings the last is the closest
     for first in places[0]:
         # The nearest next part leaves the most room for the parts after it.
         last, between = first, 0
         for following, gap in zip(places[1:], term.gaps, strict=True):
-            nearest = next((hit for hit in following if hit.source >= last.target), None)
-            if nearest is None or nearest.source - last.target > gap:
+            nearest = next((hit for hit in following if hit.start >= last.end), None)
+            if nearest is None or nodes[nearest.start] - nodes[last.end] > gap:
                 break
             between += _words(text[last.end : nearest.start])
             last = nearest
         else:
             if between <= term.slop:
-                found[last.end] = Hit(first.source, last.target, first.start, last.end)
+                found[last.end] = Hit(first.start, last.end)
     return found.values()
+
+
+@lru_cache(maxsize=64)  # the same few texts are asked for by one term after another
+def _nodes(text: str) -> Mapping[int, int]:
+    """The nodes that words of a plain text begin and end at, by offset."""
+    edges = cut_plain(Plain(text)).edges
+    return {edge.start: edge.source for edge in edges} | {edge.end: edge.target for edge in edges}
 
 
 def _words(between: str) -> int:
@@ -181,7 +199,11 @@ def evaluate(compiled: CompiledInterest, findings: Findings) -> Outcome:
     missing: list[str] = []
     if compiled.keywords and not anywhere(compiled.keywords):
         missing.append(f"any of {_quoted(compiled.keywords)}")
-    missing += [f"{term.written!r}{_REQUIRED}" for term in compiled.require if not findings.places(term)]
+    missing += [
+        f"{term.written!r}{_REQUIRED}"
+        for term in dict.fromkeys(compiled.require)
+        if not findings.places(term)
+    ]
     if compiled.authors and not anywhere(compiled.authors):
         missing.append(f"an author of {_quoted(compiled.authors)}")
     if compiled.categories and not anywhere(compiled.categories):
@@ -190,13 +212,10 @@ def evaluate(compiled: CompiledInterest, findings: Findings) -> Outcome:
         missing.append(f"the query {compiled.interest.query}")
     missing += [f"{term.written!r} is excluded" for term in compiled.exclude if findings.places(term)]
 
-    wanted = [*compiled.keywords, *compiled.require, *compiled.authors, *compiled.categories]
-    if compiled.query is not None:
-        wanted += _wanted(compiled.query)
     matches = tuple(
         dict.fromkeys(
             Match(compiled.interest.name, term.written, name, start, end)
-            for term in wanted
+            for term in compiled.wanted
             for name, start, end in findings.places(term)
         )
     )
@@ -205,15 +224,3 @@ def evaluate(compiled: CompiledInterest, findings: Findings) -> Outcome:
 
 def _quoted(terms: Sequence[Term]) -> str:
     return ", ".join(repr(term.written) for term in terms)
-
-
-def _wanted(expression: Expression) -> Iterator[Term]:
-    """The terms whose presence speaks for a paper."""
-    match expression:
-        case Term():
-            yield expression
-        case And(operands) | Or(operands):
-            for operand in operands:
-                yield from _wanted(operand)
-        case Not():  # pragma: no branch - the cases are all there are
-            pass

@@ -6,6 +6,8 @@ A longer list would help less than it would surprise: `news` and `new` must stay
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 _MIN_STEM = 3
 
 _UNCHANGED = frozenset(
@@ -52,7 +54,7 @@ _ICS_PLURALS = frozenset(
     ]
 )
 
-_IRREGULAR = {
+IRREGULAR = {
     "aches": "ache", "appendices": "appendix", "atlases": "atlas", "automata": "automaton",
     "avalanches": "avalanche", "axes": "axis", "bacteria": "bacterium", "biases": "bias",
     "bonuses": "bonus", "buses": "bus", "caches": "cache", "calories": "calorie",
@@ -72,15 +74,20 @@ _IRREGULAR = {
     "women": "woman", "zombies": "zombie",
 }  # fmt: skip
 
+_SPECIAL = {
+    singular: [plural for plural, one in IRREGULAR.items() if one == singular]
+    for singular in IRREGULAR.values()
+}
+
 _SIBILANTS = ("sses", "xes", "ches", "shes", "tzes", "zzes")
 
 
 def singular(word: str) -> str:
     """The singular of a case-folded English noun; any other word comes back as it is."""
     if not word.endswith("s") or len(word) <= _MIN_STEM:
-        return _IRREGULAR.get(word, word)
-    if word in _IRREGULAR:
-        return _IRREGULAR[word]
+        return IRREGULAR.get(word, word)
+    if word in IRREGULAR:
+        return IRREGULAR[word]
     if word in _UNCHANGED or word.endswith(("ss", "us", "is")):
         return word
     if word.endswith("ics") and word not in _ICS_PLURALS:
@@ -92,3 +99,9 @@ def singular(word: str) -> str:
     if word.endswith(_SIBILANTS) and len(word) > _MIN_STEM + 1:
         return word[:-2]
     return word[:-1] if word[-2].isalpha() else word
+
+
+def roots(label: str) -> Sequence[str]:
+    """Stretches of letters, one of which stands in every word whose singular is the label."""
+    root = label[:-2] if label.endswith("is") else label.removesuffix("y")
+    return (root, *_SPECIAL.get(label, ()))

@@ -16,12 +16,14 @@ from __future__ import annotations
 import difflib
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import TypeAlias, get_args
+from functools import lru_cache, partial
+from typing import NamedTuple, TypeAlias, get_args
+from weakref import WeakValueDictionary
 
 from digest.core.model import Field, Interest
+from digest.core.plural import singular
 from digest.core.text import SENTENCE_GAP, Text, cut
 from digest.errors import QueryError
 
@@ -33,9 +35,12 @@ DEFAULT_FIELDS: tuple[Field, ...] = ("title", "abstract")
 _MOST_VARIANTS = 64
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Term:
-    """A keyword, ready to be looked up."""
+    """A keyword, ready to be looked up; while it is in use, what is written the same is the same object.
+
+    So millions of them are told apart by where they are, not by comparing what they hold.
+    """
 
     written: str
     fields: tuple[Field, ...]
@@ -43,10 +48,6 @@ class Term:
     exact: str | None = None  # the only spelling that counts
     slop: int = 0  # how many words may stand between
     gaps: tuple[int, ...] = ()  # how many nodes may be left out between one part and the next
-
-    def __hash__(self) -> int:
-        """Hash what was written, which tells nearly all terms apart and is hashed already."""
-        return hash((self.written, self.fields))
 
     @property
     def patterns(self) -> Iterator[Labels]:
@@ -78,17 +79,16 @@ class Not:
 Expression: TypeAlias = Term | And | Or | Not
 
 
-@dataclass(frozen=True, slots=True)
-class CompiledInterest:
+class CompiledInterest(NamedTuple):
     """An interest, ready to be evaluated; `Interest` says how its parts combine."""
 
     interest: Interest
-    keywords: tuple[Term, ...]
-    require: tuple[Term, ...]
-    exclude: tuple[Term, ...]
-    authors: tuple[Term, ...]
-    categories: tuple[Term, ...]
-    query: Expression | None
+    keywords: tuple[Term, ...] = ()
+    require: tuple[Term, ...] = ()
+    exclude: tuple[Term, ...] = ()
+    authors: tuple[Term, ...] = ()
+    categories: tuple[Term, ...] = ()
+    query: Expression | None = None
 
     @property
     def terms(self) -> Iterator[Term]:
@@ -97,17 +97,26 @@ class CompiledInterest:
         if self.query is not None:
             yield from terms(self.query)
 
+    @property
+    def wanted(self) -> Iterable[Term]:
+        """Every term whose presence speaks for a paper, once."""
+        wanted = self.keywords + self.require + self.authors + self.categories
+        if self.query is not None:
+            wanted += tuple(terms(self.query, wanted=True))
+        return dict.fromkeys(wanted)
 
-def terms(expression: Expression) -> Iterator[Term]:
-    """The terms of an expression, in the order in which they were written."""
+
+def terms(expression: Expression, *, wanted: bool = False) -> Iterator[Term]:
+    """The terms of an expression, or those whose presence speaks for it, in the order written."""
     match expression:
         case Term():
             yield expression
         case Not(operand):
-            yield from terms(operand)
+            if not wanted:
+                yield from terms(operand)
         case And(operands) | Or(operands):  # pragma: no branch - the cases are all there are
             for operand in operands:
-                yield from terms(operand)
+                yield from terms(operand, wanted=wanted)
 
 
 def compile_interest(interest: Interest) -> CompiledInterest:
@@ -117,8 +126,8 @@ def compile_interest(interest: Interest) -> CompiledInterest:
         keywords=tuple(map(parse_keyword, interest.keywords)),
         require=tuple(map(parse_keyword, interest.require)),
         exclude=tuple(map(parse_keyword, interest.exclude)),
-        authors=tuple(parse_keyword(value, fields=("author",)) for value in interest.authors),
-        categories=tuple(parse_keyword(value, fields=("category",)) for value in interest.categories),
+        authors=tuple(map(_parse_author, interest.authors)),
+        categories=tuple(map(_parse_category, interest.categories)),
         query=None if interest.query is None else parse_query(interest.query),
     )
 
@@ -136,6 +145,10 @@ def parse_keyword(written: str, *, fields: tuple[Field, ...] = DEFAULT_FIELDS) -
             'a keyword in quotation marks ends with ", or with "~ and a number', query=text, column=column
         )
     return _term(text, written=text, fields=fields, column=1)
+
+
+_parse_author = partial(parse_keyword, fields=("author",))
+_parse_category = partial(parse_keyword, fields=("category",))
 
 
 def parse_query(query: str) -> Expression:
@@ -259,6 +272,7 @@ def _field(name: str, query: str, column: int) -> Field:
 # --- terms ------------------------------------------------------------------------------------
 
 _MISPLACED = "a * stands at the end of a word"
+_LOWER_CASE = re.compile(r"[a-z]+(?: [a-z]+)*\Z")
 _QUOTED = re.compile(r'"(?P<words>[^"]*)"(?:~(?P<slop>\d+))?\Z')
 
 
@@ -275,7 +289,9 @@ def _term(
             raise QueryError(
                 "a * stands for the end of a word or category", query=query or written, column=column
             )
-        return Term(words, fields, words=())
+        return _the_one(Term(words, fields, words=()))
+    if _LOWER_CASE.match(words) and not slop:  # most keywords; they have one reading each
+        return _the_one(Term(words, fields, words=((tuple(map(singular, words.split())),),)))
     exact = not quoted and words.startswith("=")
     words = words.removeprefix("=").strip() if exact else words
     prefix = not exact and words.endswith("*")
@@ -299,14 +315,25 @@ def _term(
             remedy='NOT excludes, ~ and a number follow "quoted words", and an interest has a weight.',
         )
     parts, gaps = _parts(text, prefix=prefix, apart=slop > 0)
-    return Term(
-        words if quoted and not slop and not prefix else written,
-        fields,
-        words=parts,
-        exact=spelling(text.plain.text) if exact else None,
-        slop=slop,
-        gaps=gaps,
+    means_the_same = quoted and not slop and not prefix and not words.startswith("=")
+    return _the_one(
+        Term(
+            words if means_the_same else written,
+            fields,
+            words=parts,
+            exact=spelling(text.plain.text) if exact else None,
+            slop=slop,
+            gaps=gaps,
+        )
     )
+
+
+_in_use: WeakValueDictionary[tuple[str, tuple[Field, ...]], Term] = WeakValueDictionary()
+
+
+def _the_one(term: Term) -> Term:
+    """The term that is in use for what was written, so that equal terms are one."""
+    return _in_use.setdefault((term.written, term.fields), term)
 
 
 def spelling(plain: str) -> str:
