@@ -15,11 +15,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import cached_property, partial
+from functools import cached_property, partial, reduce
+from operator import or_
 
 from digest.core import slots
 from digest.core.backoff import wait
-from digest.core.board import Board
+from digest.core.board import Board, bits, numbers
 from digest.core.match import Findings, Matcher, Outcome, evaluate
 from digest.core.model import (
     Artifact,
@@ -41,7 +42,7 @@ from digest.core.model import (
     StoredPaper,
 )
 from digest.core.query import CompiledInterest, compile_interest
-from digest.core.rank import Corpus, corpus, score
+from digest.core.rank import Corpus, Ranking, corpus, score
 from digest.core.selection import Candidate, Selection, consider, is_too_old, select
 from digest.core.verdict import Verdict, of_appearance, of_selection, why_not
 from digest.errors import (
@@ -366,12 +367,20 @@ class _Desk:
     def __init__(self, store: Store, interests: Sequence[CompiledInterest]) -> None:
         self._store = store
         self._board = Board(interests)
+        self._ranked: Ranking | None = None
 
     @cached_property
     def corpus(self) -> Corpus:
         """What scores are relative to; not needed on a day without papers."""
         newest = [self._put(stored) for stored in self._store.newest_papers(_CORPUS)]
         return corpus([self._board.findings[number] for number in newest], self._board.counts(newest))
+
+    @property
+    def _ranking(self) -> Ranking:
+        """How the papers that have been put on the board compare."""
+        if self._ranked is None or self._ranked.papers < len(self._board.findings):
+            self._ranked = Ranking(self._board, self.corpus)
+        return self._ranked
 
     def scan(self, stored: StoredPaper) -> Findings:
         """What stands in a paper."""
@@ -381,25 +390,26 @@ class _Desk:
         return self._board.put(stored.paper, stored.listings)
 
     def select(self, item: _Due, candidates: _Candidates) -> Selection:
-        """What a profile is shown of its candidates."""
+        """What a profile is shown of its candidates; evidence is gathered only for what it may be shown."""
+        limits, board = item.profile.limits, self._board
+        waited = [self._put(stored) for stored in candidates.waited]
+        papers = {self._put(stored): stored for stored in candidates.new}
+        old = bits(number for number, stored in papers.items() if is_too_old(stored, limits, item.slot))
+        new = bits(papers) & ~old
+        wanted = reduce(or_, map(board.wanted, item.interests), 0)
+        nearly = [(interest, board.nearly(interest) & new & ~wanted) for interest in item.interests]
+        best = self._ranking.best(nearly) if any(some for _, some in nearly) else []
 
-        def considered(papers: Iterable[StoredPaper]) -> Iterator[Candidate]:
-            numbered = [(self._put(stored), stored) for stored in papers]
-            likely = 0
-            for interest in item.interests:
-                likely |= self._board.wanted(interest) | self._board.nearly(interest)
-            for number, stored in numbered:
-                if likely >> number & 1:
-                    candidate = consider(item.interests, self.scan(stored), self.corpus)
-                    if candidate is not None:
-                        yield candidate
+        def considered(some: Iterable[int]) -> Iterator[Candidate]:
+            for number in some:
+                candidate = consider(item.interests, board.findings[number], self.corpus)
+                if candidate is not None:
+                    yield candidate
 
-        limits = item.profile.limits
-        old = [stored for stored in candidates.new if is_too_old(stored, limits, item.slot)]
-        new = [stored for stored in candidates.new if not is_too_old(stored, limits, item.slot)]
+        shown = [*numbers(wanted & new), *(number for _, number in best[: limits.near_misses])]
         return replace(
-            select(item.profile, considered(new), waited=considered(candidates.waited)),
-            too_old=sum(not candidate.recommendation.missing for candidate in considered(old)),
+            select(item.profile, considered(shown), waited=considered(waited)),
+            too_old=(wanted & old).bit_count(),
         )
 
 

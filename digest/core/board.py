@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from digest.core.match import Findings, Matcher
-from digest.core.model import Interest, Listing, Paper, PaperId
+from digest.core.model import Field, Interest, Listing, Paper, PaperId
 from digest.core.names import parts
 from digest.core.query import And, CompiledInterest, Expression, Labels, Not, Or, Term
 
@@ -22,14 +22,20 @@ class Board:
 
     def __init__(self, interests: Iterable[CompiledInterest]) -> None:
         terms = dict.fromkeys(term for interest in interests for term in interest.terms)
-        self._matcher = Matcher([CompiledInterest(Interest(""), tuple(terms), (), (), (), (), None)])
-        self._beginning: dict[Labels, list[Term]] = defaultdict(list)  # by the patterns of their first part
+        self._matcher = Matcher([CompiledInterest(Interest(""), tuple(terms))])
+        # By pattern: the terms that stand wherever it does, and those that may begin with it.
+        self._simple: dict[tuple[Field, ...], dict[Labels, list[Term]]] = defaultdict(
+            lambda: defaultdict(list)
+        )
+        self._beginning: dict[Labels, list[Term]] = defaultdict(list)
         self._people: dict[str, list[Term]] = defaultdict(list)  # by the last word of the family name
         self._others: list[Term] = []
         for term in terms:
             if term.words:
+                simple = len(term.words) == 1 and term.exact is None
+                by_pattern = self._simple[term.fields] if simple else self._beginning
                 for pattern in term.words[0]:
-                    self._beginning[pattern].append(term)
+                    by_pattern[pattern].append(term)
             elif term.fields[0] == "author":
                 self._people[parts(term.written)[1].rpartition(" ")[2]].append(term)
             else:
@@ -49,21 +55,28 @@ class Board:
                 self._standing[term] = self._standing.get(term, 0) | 1 << number
         return number
 
-    def _terms(self, findings: Findings) -> Iterator[Term]:
+    def _terms(self, findings: Findings) -> Iterable[Term]:
         """The terms that stand in a paper."""
-        patterns = {pattern for hits in findings.hits.values() for pattern in hits}
-        likely = {term for pattern in patterns for term in self._beginning.get(pattern, ())}
-        likely.update(self._others)
-        for name in findings.paper.authors:
-            likely.update(self._people.get(parts(name)[1].rpartition(" ")[2], ()))
-        return (term for term in likely if findings.places(term))
+        standing: set[Term] = set()
+        for fields, by_pattern in self._simple.items():
+            for field in fields:
+                for pattern in findings.hits[field]:
+                    standing.update(by_pattern.get(pattern, ()))
+        likely = set(self._others)
+        if self._beginning:
+            for hits in findings.hits.values():
+                for pattern in hits:
+                    likely.update(self._beginning.get(pattern, ()))
+        if self._people:
+            for name in findings.paper.authors:
+                likely.update(self._people.get(parts(name)[1].rpartition(" ")[2], ()))
+        standing.update(term for term in likely if findings.places(term))
+        return standing
 
     def counts(self, papers: Iterable[int]) -> dict[Term, int]:
         """In how many of some papers each term stands, without those that stand in none."""
-        bits = 0
-        for number in papers:
-            bits |= 1 << number
-        found = {term: (standing & bits).bit_count() for term, standing in self._standing.items()}
+        some = bits(papers)
+        found = {term: (standing & some).bit_count() for term, standing in self._standing.items()}
         return {term: count for term, count in found.items() if count}
 
     def wanted(self, interest: CompiledInterest) -> int:
@@ -71,12 +84,16 @@ class Board:
         return self._satisfying(interest, interest.require) & ~self._any(interest.exclude)
 
     def nearly(self, interest: CompiledInterest) -> int:
-        """The papers for which a single required keyword is missing; an exclusion is hard."""
+        """The papers that something speaks for and a single required keyword is missing in."""
         found = 0
         for term in interest.require:
             others = [other for other in interest.require if other is not term]
             found |= self._satisfying(interest, others) & ~self._standing.get(term, 0)
-        return found & ~self._any(interest.exclude)
+        return found & self._any(interest.wanted) & ~self._any(interest.exclude)
+
+    def standing(self, term: Term) -> int:
+        """The papers in which a term stands."""
+        return self._standing.get(term, 0)
 
     def _satisfying(self, interest: CompiledInterest, require: Iterable[Term]) -> int:
         standing = self._standing
@@ -119,3 +136,16 @@ class Board:
                 for operand in operands:
                     found |= self._holding(operand)
                 return found
+
+
+def bits(papers: Iterable[int]) -> int:
+    """Papers given by their numbers, as bits."""
+    return sum(1 << number for number in set(papers))
+
+
+def numbers(papers: int) -> Iterator[int]:
+    """The numbers of papers given as bits, lowest first."""
+    while papers:
+        lowest = papers & -papers
+        yield lowest.bit_length() - 1
+        papers ^= lowest

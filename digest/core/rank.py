@@ -8,13 +8,14 @@ relative length, saturated per keyword, times how rare the keyword is among stor
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from digest.core.board import Board, numbers
 from digest.core.match import Findings, Outcome
-from digest.core.model import Field, Listing, ScorePart
-from digest.core.query import Term
+from digest.core.model import Field, Listing, Paper, ScorePart
+from digest.core.query import CompiledInterest, Term
 
 FIELD_WEIGHTS: Mapping[Field, float] = {"title": 3.0, "abstract": 1.0}
 _OTHER_FIELD = 1.0
@@ -51,20 +52,21 @@ def corpus(findings: Sequence[Findings], containing: Mapping[Term, int]) -> Corp
 
 def score(outcome: Outcome, findings: Findings, corpus: Corpus) -> tuple[ScorePart, ...]:
     """The parts of a paper's score for one interest, largest first."""
-    interest = outcome.interest
-    matched = {match.keyword for match in outcome.matches}
-    parts: dict[str, float] = {}
-    for term in interest.terms:
-        if term.written not in matched or term.written in parts:
-            continue
-        frequency = 0.0
-        for field, count in Counter(place[0] for place in findings.places(term)).items():
-            frequency += FIELD_WEIGHTS.get(field, _OTHER_FIELD) * count / _norm(field, findings, corpus)
-        saturated = frequency * (_K1 + 1) / (frequency + _K1)
-        parts[term.written] = interest.interest.weight * corpus.rarity(term) * saturated
+    parts: dict[str, float] = defaultdict(float)
+    for term in outcome.interest.wanted:
+        if findings.places(term):
+            parts[term.written] += outcome.interest.interest.weight * weight(term, findings, corpus)
     return tuple(
         ScorePart(name, value) for name, value in sorted(parts.items(), key=lambda part: (-part[1], part[0]))
     )
+
+
+def weight(term: Term, findings: Findings, corpus: Corpus) -> float:
+    """What a term that stands in a paper adds to its score, for an interest of weight 1."""
+    frequency = 0.0
+    for field, count in Counter(place[0] for place in findings.places(term)).items():
+        frequency += FIELD_WEIGHTS.get(field, _OTHER_FIELD) * count / _norm(field, findings, corpus)
+    return corpus.rarity(term) * frequency * (_K1 + 1) / (frequency + _K1)
 
 
 def popularity(listings: Iterable[Listing]) -> ScorePart | None:
@@ -79,3 +81,58 @@ def _norm(field: Field, findings: Findings, corpus: Corpus) -> float:
         return 1.0
     b = _B[field]
     return 1 - b + b * findings.length(field) / average
+
+
+class Ranking:
+    """The papers that are on a board now, in the order in which interests want them.
+
+    No evidence is needed for that: what a term adds to a paper's score is the same for all interests.
+    """
+
+    def __init__(self, board: Board, corpus: Corpus) -> None:
+        self._board = board
+        self._corpus = corpus
+        self._votes = [
+            0.0 if (part := popularity(one.listings)) is None else part.value for one in board.findings
+        ]
+        self._ties = [tie(one.paper, one.listings) for one in board.findings]
+        self._weights: dict[Term, Sequence[tuple[int, float]]] = {}
+
+    @property
+    def papers(self) -> int:
+        """How many papers were on the board."""
+        return len(self._ties)
+
+    def best(self, wanted: Iterable[tuple[CompiledInterest, int]]) -> list[tuple[float, int]]:
+        """The papers that interests want, given as bits, best first: score and number.
+
+        The score is the sum of the parts that `score` and `popularity` name, up to rounding.
+        """
+        scores: dict[int, float] = {}
+        for interest, papers in wanted:
+            weight, terms = interest.interest.weight, interest.wanted
+            for term in terms:
+                found = self._weights.get(term)
+                if found is None:
+                    found = self._weights[term] = self._weigh(term)
+                for number, value in found:
+                    if papers >> number & 1:
+                        scores[number] = scores.get(number, 0.0) + weight * value
+            if interest.query is not None or not terms:  # a NOT is satisfied by no evidence
+                for number in numbers(papers):
+                    scores.setdefault(number, 0.0)
+        votes, ties = self._votes, self._ties
+        ranked = sorted([(-value - votes[number], ties[number], number) for number, value in scores.items()])
+        return [(-negative, number) for negative, _, number in ranked]
+
+    def _weigh(self, term: Term) -> Sequence[tuple[int, float]]:
+        """What a term adds to the score of each paper in which it stands."""
+        return [
+            (number, weight(term, self._board.findings[number], self._corpus))
+            for number in numbers(self._board.standing(term))
+        ]
+
+
+def tie(paper: Paper, listings: Iterable[Listing]) -> tuple[int, str]:
+    """What decides between papers of equal score: the place on the page, then the identifier."""
+    return min((listing.position for listing in listings), default=0), paper.id

@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from digest.core.match import Findings, evaluate
 from digest.core.model import Limits, Profile, Recommendation, ScorePart, Section, StoredPaper
 from digest.core.query import CompiledInterest
-from digest.core.rank import Corpus, popularity, score
+from digest.core.rank import Corpus, popularity, score, tie
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +74,7 @@ def consider(interests: Sequence[CompiledInterest], findings: Findings, corpus: 
 
 def order(recommendation: Recommendation) -> tuple[float, int, str]:
     """Best first; ties by the place on the page, then by identifier."""
-    position = min((listing.position for listing in recommendation.listings), default=0)
-    return -recommendation.score, position, recommendation.paper.id
+    return -recommendation.score, *tie(recommendation.paper, recommendation.listings)
 
 
 def day(stored: StoredPaper) -> date:
