@@ -324,6 +324,13 @@ def test_stored_papers_are_searched_and_explained(tmp_path: Path, run: Run) -> N
     assert "wanted by no interest" in run.out
     assert "missing any of 'Swin'" in run.out
     assert run("explain", "nothing of the kind", "--config", config) == 1
+    profile = tmp_path / "profiles" / "me.toml"
+    written = profile.read_text(encoding="utf-8")
+    profile.write_text(
+        written.replace("[[interests]]", '[[interests]]\nexclude = ["leaf"]', 1), encoding="utf-8"
+    )
+    assert "'leaf' is excluded" in (found := explained(run, config, "swinleaf"))
+    assert "against it: leaf in title: SwinLeaf: Shifted Windows for Counting Leaves" in found
 
 
 def explained(run: Run, config: Path, title: str) -> str:
@@ -347,6 +354,8 @@ def test_what_is_beyond_the_limit_waits_comes_the_next_day_and_is_explained(tmp_
         assert "the next digest would let it wait: beyond max_papers 1" in " ".join(run.out.split())
         for at in ("2026-11-20T07:00", "2026-11-20T08:00"):
             assert run("run", "--config", config, "--no-fetch", "--at", at) == 0
+            said = "me: 1 paper of 4: Swin 1, 1 waiting for the next digest"
+            assert (said in " ".join(run.out.split())) == (at == "2026-11-20T07:00")
         (first,) = server.messages
         assert "SwinLeaf" in text(first.content)
         assert "Moss Gardens" not in text(first.content)

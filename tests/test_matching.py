@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from digest.core.index import Hit, PhraseIndex
 from digest.core.match import Matcher, Outcome, evaluate
-from digest.core.model import Interest, Listing, Paper, PaperId
+from digest.core.model import Interest, Listing, Match, Paper, PaperId
 from digest.core.names import same_person
 from digest.core.plain import Plain, unaccented
 from digest.core.plural import IRREGULAR, roots, singular
@@ -180,7 +180,11 @@ def test_what_is_missing_is_said_and_one_missing_condition_is_a_near_miss() -> N
     assert not far.is_near_miss
     excluded = outcome(Interest("i", keywords=("swin",), exclude=("gan",)), paper("Swin GAN"))
     assert excluded.missing == ("'gan' is excluded",)
+    assert excluded.against == (Match("i", "gan", "title", 5, 8),)
     assert not excluded.is_near_miss
+    negated = outcome(Interest("i", query="swin AND NOT (gan OR face)"), paper("Swin GAN"))
+    assert negated.missing == ("the query swin AND NOT (gan OR face)",)
+    assert negated.against == excluded.against
     queried = outcome(Interest("i", query="swin AND gan"), paper("Swin"))
     assert queried.missing == ("the query swin AND gan",)
     assert not queried.is_near_miss

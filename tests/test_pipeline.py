@@ -403,6 +403,18 @@ def test_near_misses_are_kept_with_what_they_lack(store: Store) -> None:
     ]
 
 
+def test_of_many_near_misses_the_best_are_kept(store: Store) -> None:
+    strict = Interest("Swin", keywords=("swin", "leaf", "moss"), require=("face",))
+    few = replace(
+        profile("me", strict, Interest("Moss", ("moss",), require=("fern",))), limits=Limits(near_misses=2)
+    )
+    words = ("Swin", "Leaf", "Moss Leaf", "Swin Leaf Moss", "Moss", "Swin Leaf")
+    store.add(listings(*map(paper, words)), (), report())
+    draft = pipeline.draft(store, few, now=NOON)
+    assert [one.paper.title for one in draft.near_misses] == ["Swin Leaf Moss", "Moss Leaf"]
+    assert draft.near_misses[0].missing == ("'face' is required", "'fern' is required")
+
+
 def test_a_profile_reads_the_sources_that_it_names(store: Store) -> None:
     store.add(listings(paper("Swin a"), source="a"), (), report("a"))
     store.add(listings(paper("Swin b"), source="b"), (), report("b", complete=False))

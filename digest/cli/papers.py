@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -14,7 +14,6 @@ from digest.cli.output import count, document, line
 from digest.errors import DigestError
 
 if TYPE_CHECKING:
-    from digest.core.match import Outcome
     from digest.core.model import Match, Paper, ScorePart, StoredPaper
     from digest.core.verdict import Verdict
     from digest.pipeline import Explanation
@@ -108,8 +107,10 @@ def _explain(explanation: Explanation, stored: StoredPaper, zone: ZoneInfo) -> N
         else:
             would = f"; would be {_sum(parts)}" if parts else ""
             line("", f"  {name}: not wanted: {'; '.join(map(_lacking, outcome.missing))}{would}")
-        for place in _places(outcome, stored.paper):
+        for place in _places(outcome.matches, stored.paper):
             line("", f"    {place}")
+        for place in _places(outcome.against, stored.paper):
+            line("", f"    against it: {place}")
 
 
 def _verdict(explanation: Explanation, stored: StoredPaper, zone: ZoneInfo) -> str:
@@ -179,10 +180,10 @@ def _sum(parts: Sequence[ScorePart]) -> str:
     return f"{total} = {summands}" if parts else total
 
 
-def _places(outcome: Outcome, paper: Paper) -> Iterator[str]:
-    """Where the keywords of an interest stand, each with the words around it."""
+def _places(found: Iterable[Match], paper: Paper) -> Iterator[str]:
+    """Where keywords stand, each with the words around it."""
     groups: dict[tuple[str, str], list[Match]] = {}
-    for match in outcome.matches:
+    for match in found:
         groups.setdefault((match.keyword, match.field), []).append(match)
     for (keyword, field), matches in groups.items():
         more = f" and {len(matches) - _PLACES} more" if len(matches) > _PLACES else ""
@@ -230,6 +231,7 @@ def _explanation_document(explanation: Explanation) -> dict[str, object]:
                 "score": sum(part.value for part in parts),
                 "parts": [asdict(part) for part in parts],
                 "matches": [asdict(match) for match in outcome.matches],
+                "against": [asdict(match) for match in outcome.against],
             }
             for outcome, parts in explanation.outcomes
         ],

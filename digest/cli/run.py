@@ -169,14 +169,16 @@ def _said(all_composed: Iterable[Composed], verb: str) -> Iterator[Composed]:
         if digest is None:
             line("Nothing new", composed.profile.name)
         else:
-            sections = ", ".join(
-                f"{section.interest} {len(section.recommendations)}" for section in digest.sections
-            )
+            parts = [f"{section.interest} {len(section.recommendations)}" for section in digest.sections]
+            if digest.overflow:
+                parts.append(f"{len(digest.overflow)} more by title")
+            if digest.waiting:
+                parts.append(f"{len(digest.waiting)} waiting for the next digest")
             papers = count(len(digest.recommendations), "paper")
             line(
                 verb,
                 f"{composed.profile.name}: {papers} of {digest.scanned}"
-                + (f": {sections}" if sections else ""),
+                + (f": {', '.join(parts)}" if parts else ""),
             )
         yield composed
 

@@ -151,7 +151,8 @@ class Outcome:
 
     interest: CompiledInterest
     satisfied: bool
-    matches: tuple[Match, ...]  # of what is wanted
+    matches: tuple[Match, ...]  # of what speaks for the paper
+    against: tuple[Match, ...]
     missing: tuple[str, ...]  # in words, what would have to be otherwise
 
     @property
@@ -212,14 +213,16 @@ def evaluate(compiled: CompiledInterest, findings: Findings) -> Outcome:
         missing.append(f"the query {compiled.interest.query}")
     missing += [f"{term.written!r} is excluded" for term in compiled.exclude if findings.places(term)]
 
-    matches = tuple(
-        dict.fromkeys(
-            Match(compiled.interest.name, term.written, name, start, end)
-            for term in compiled.wanted
-            for name, start, end in findings.places(term)
+    def places(terms: Iterable[Term]) -> tuple[Match, ...]:
+        return tuple(
+            dict.fromkeys(
+                Match(compiled.interest.name, term.written, name, start, end)
+                for term in terms
+                for name, start, end in findings.places(term)
+            )
         )
-    )
-    return Outcome(compiled, not missing, matches, tuple(missing))
+
+    return Outcome(compiled, not missing, places(compiled.wanted), places(compiled.unwanted), tuple(missing))
 
 
 def _quoted(terms: Sequence[Term]) -> str:

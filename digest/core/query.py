@@ -16,7 +16,7 @@ from __future__ import annotations
 import difflib
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import NamedTuple, TypeAlias, get_args
@@ -98,12 +98,19 @@ class CompiledInterest(NamedTuple):
             yield from terms(self.query)
 
     @property
-    def wanted(self) -> Iterable[Term]:
+    def wanted(self) -> Mapping[Term, None]:
         """Every term whose presence speaks for a paper, once."""
         wanted = self.keywords + self.require + self.authors + self.categories
         if self.query is not None:
             wanted += tuple(terms(self.query, wanted=True))
         return dict.fromkeys(wanted)
+
+    @property
+    def unwanted(self) -> Iterable[Term]:
+        """Every term whose presence speaks against a paper, once."""
+        wanted = self.wanted
+        negated = () if self.query is None else (one for one in terms(self.query) if one not in wanted)
+        return dict.fromkeys((*self.exclude, *negated))
 
 
 def terms(expression: Expression, *, wanted: bool = False) -> Iterator[Term]:
