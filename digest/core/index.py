@@ -39,7 +39,7 @@ class _Beginning(NamedTuple):
     """The sequences that begin in a piece, which is a stretch of text without white space."""
 
     within: Sequence[tuple[Labels, int, int]]  # that end in it as well, with their offsets
-    going_on: AbstractSet[str]  # labels of the next piece with which others go on
+    going_on: AbstractSet[str]  # labels of the next piece with which others go on; `*` if any may
 
 
 _FEW = 64
@@ -137,7 +137,10 @@ class PhraseIndex:
             text = cut_plain(Plain(piece))
             within = list(self._hits(text, len(piece)))
             nodes = [node for node, _, _ in self._walk(text, len(piece))]
-        return _Beginning(within, {label for node in nodes for label in node.children})
+        going_on = {label for node in nodes for label in node.children}
+        if any(label.endswith("*") for label in going_on):
+            going_on.add("*")
+        return _Beginning(within, going_on)
 
     def _hits(self, text: Text, until: int) -> Iterator[tuple[Labels, int, int]]:
         """The sequences that begin before an offset, each with its own offsets."""
@@ -188,7 +191,7 @@ class PhraseIndex:
 
 def _goes_on(labels: AbstractSet[str], piece: str) -> bool:
     """Whether a sequence may go on in a piece."""
-    return not labels.isdisjoint(labels_in(piece)) or any(label.endswith("*") for label in labels)
+    return "*" in labels or not labels.isdisjoint(labels_in(piece))
 
 
 def _starts(text: str, pieces: Sequence[str]) -> Sequence[int]:

@@ -74,10 +74,9 @@ IRREGULAR = {
     "women": "woman", "zombies": "zombie",
 }  # fmt: skip
 
-_SPECIAL = {
-    singular: [plural for plural, one in IRREGULAR.items() if one == singular]
-    for singular in IRREGULAR.values()
-}
+_SPECIAL: dict[str, list[str]] = {}  # the other way round
+for _plural, _singular in IRREGULAR.items():
+    _SPECIAL.setdefault(_singular, []).append(_plural)
 
 _SIBILANTS = ("sses", "xes", "ches", "shes", "tzes", "zzes")
 

@@ -47,7 +47,7 @@ _SYLLABLES = [a + b for a in "bdfgklmnprtvz" for b in ("a", "e", "i", "o", "u", 
 _VOCABULARY = 30_000
 _COMMON = 3_000
 _WORDS = 200  # of an abstract
-_SEARCHES = 500_000  # profiles times papers that the slow ways are asked for, and no more than 200 profiles
+_SEARCHES = 50_000  # profiles times papers that the slow ways are asked for, and no more than 200 profiles
 
 
 def timed(act: Callable[[], T]) -> tuple[float, T]:
@@ -193,7 +193,7 @@ def row(papers: int, profiles: int, *, others: bool = True) -> dict[str, float]:
     figures, wanted = by_board(found, interests)
     if not others:
         return figures
-    few = interests[: min(200, max(10, _SEARCHES // (10 * papers)))]
+    few = interests[: min(200, max(10, _SEARCHES // papers))]
     scale = len(interests) / len(few)
     looping, looped = timed(lambda: by_loop(found, few))
     searching, searched = timed(lambda: by_fts(found, few))
