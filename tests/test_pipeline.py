@@ -415,6 +415,25 @@ def test_of_many_near_misses_the_best_are_kept(store: Store) -> None:
     assert draft.near_misses[0].missing == ("'face' is required", "'fern' is required")
 
 
+def test_profiles_that_are_composed_together_have_near_misses_of_their_own(store: Store) -> None:
+    interest = Interest("Swin", keywords=("swin",), require=("face",))
+    profiles = [
+        replace(profile(name, interest), sources=(source,))
+        for name, source in (("a", "a"), ("b", "b"), ("c", "b"))
+    ]
+    for source in "ab":
+        pair = (paper(f"Swin Leaf {source}"), paper(f"Swin Face {source}"))
+        store.add(listings(*pair, source=source), (), report(source))
+    made = compose(store, *profiles)
+    assert [
+        [one.paper.title for one in each.digest.near_misses] for each in made if each.digest is not None
+    ] == [
+        ["Swin Leaf a"],
+        ["Swin Leaf b"],
+        ["Swin Leaf b"],
+    ]
+
+
 def test_a_profile_reads_the_sources_that_it_names(store: Store) -> None:
     store.add(listings(paper("Swin a"), source="a"), (), report("a"))
     store.add(listings(paper("Swin b"), source="b"), (), report("b", complete=False))
