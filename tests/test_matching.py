@@ -353,6 +353,9 @@ ANYTHING = st.text(
 
 @given(st.lists(texts() | ANYTHING, min_size=1, max_size=4), st.lists(keywords() | ANYTHING, max_size=8))
 @example(["Diffusión, β-VAEs.", "(diffusers)", "SwinV2s"], ["diffus*", "beta-VAE", "=V2", '"vae x"~3'])
+@example(["NeRF. Ne-RFs", "ne\nrf's", "The NEs' RF, a NE's \"RF\""], ["NeRF", "Ne RF"])
+@example(["C# AI, SE(3)-A", "c#-ai's se (3) a", "SE( 3)a"], ["C# AI", "SE(3) A", "C++"])
+@example(["2 3 4 5 6", "AIs s 3D"], ["2 3 4 5 6", "AI 3D", "AI s"])
 def test_no_short_cut_through_a_text_passes_by_a_keyword(originals: list[str], wanted: list[str]) -> None:
     patterns: list[tuple[str, ...]] = []
     for keyword in wanted:

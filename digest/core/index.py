@@ -19,7 +19,7 @@ from typing import NamedTuple
 from digest.core.plain import Plain, unaccented
 from digest.core.plural import roots
 from digest.core.query import Labels
-from digest.core.text import Edge, Text, cut_plain, labels_in, own_labels, without_joints, words_in
+from digest.core.text import Edge, Text, cut_plain, labels_in, own_labels, squeezed, words_in
 
 
 class Hit(NamedTuple):
@@ -44,6 +44,9 @@ class _Beginning(NamedTuple):
 
 _FEW = 64
 """First labels of so few sequences are looked for faster letter by letter than piece by piece."""
+
+_SHORT = 2  # letters
+_MOST_SHORT = 4  # short words of a pattern; more would have too many forms
 
 _MOST_PIECES = 1 << 17
 """Pieces that are remembered: those of some thousand papers."""
@@ -108,7 +111,7 @@ class PhraseIndex:
         """Whether none of the few letters that the sequences need stands in a text."""
         if self._letters is None or not text.isascii():
             return False
-        return not _holds(without_joints(text.lower()), self._letters)
+        return not _holds(squeezed(text.lower().replace("\n", " ")), self._letters)
 
     def _plain_beginnings(self, pieces: AbstractSet[str]) -> Mapping[str, _Beginning | None]:
         """What begins in most of some pieces, at little cost."""
@@ -203,21 +206,27 @@ def _starts(text: str, pieces: Sequence[str]) -> Sequence[int]:
 
 
 def _needed(pattern: Labels) -> Sequence[str]:
-    """The longest letters that every ASCII text with the pattern holds some of."""
+    """Letters, some of which stand in every ASCII text with the pattern, squeezed; as long as may be."""
     by_label = list(map(_letters, pattern))
-    return max(by_label, key=lambda letters: min(map(len, letters))) if all(by_label) else ()
+    if not all(by_label):
+        return ()
+    if 1 < len(pattern) <= _MOST_SHORT and all(len(label) <= _SHORT for label in pattern):
+        # NeRF is Ne·RF too, and nearly every text has an "ne". Of so short a word the plural is GPs, or GP's.
+        before = ((word, f"{word}s") for word in map(squeezed, pattern[:-1]))
+        return ["".join(words) for words in itertools.product(*before, by_label[-1])]
+    return max(by_label, key=lambda letters: min(map(len, letters)))
 
 
 def _letters(label: str) -> Sequence[str]:
-    """Letters, some of which stand in every ASCII text with the label: none if no such text has it."""
+    """The same for a label; none if no ASCII text has it."""
     if not label.isascii():
         return ()
-    return (without_joints(label[:-1]),) if label.endswith("*") else roots(label)
+    return [squeezed(root) for root in ((label[:-1],) if label.endswith("*") else roots(label))]
 
 
 def _without(letters: AbstractSet[str], pieces: Sequence[str]) -> set[str]:
-    """The ASCII ones of some pieces that hold none of these letters, whatever joins their words."""
-    folded = without_joints("\n".join(pieces).lower()).split("\n")
+    """The ASCII ones of some pieces that hold none of these letters, squeezed."""
+    folded = squeezed("\n".join(pieces).lower()).split("\n")
     return {
         piece
         for piece, text in zip(pieces, folded, strict=True)

@@ -254,9 +254,9 @@ def own_labels(pieces: Iterable[str]) -> set[str]:
     return {*_LOWER_CASE.findall(" ".join(pieces))} - IRREGULAR.keys()
 
 
-_WITHOUT_JOINTS = str.maketrans("", "", "-/_'")
+_DELETED = str.maketrans("", "", " \t\v\f\r\x1c\x1d\x1e\x1f-/_'\"*`^|\\+#()[]")
 
 
-def without_joints(text: str) -> str:
-    """An ASCII text in which the parts of every compound stand side by side, as they do in a label."""
-    return text.translate(_WITHOUT_JOINTS)
+def squeezed(text: str) -> str:
+    """A folded ASCII text in which the words of every phrase stand side by side; its lines stay apart."""
+    return text.translate(_DELETED)
