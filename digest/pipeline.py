@@ -375,11 +375,11 @@ class _Desk:
         newest = [self._put(stored) for stored in self._store.newest_papers(_CORPUS)]
         return corpus([self._board.findings[number] for number in newest], self._board.counts(newest))
 
-    @property
-    def _ranking(self) -> Ranking:
-        """How the papers that have been put on the board compare."""
-        if self._ranked is None or self._ranked.papers < len(self._board.findings):
-            self._ranked = Ranking(self._board, self.corpus)
+    def _ranking(self, papers: int) -> Ranking:
+        """How papers on the board compare; most profiles ask for the same papers."""
+        known = 0 if self._ranked is None else self._ranked.papers
+        if self._ranked is None or papers & ~known:
+            self._ranked = Ranking(self._board, self.corpus, papers | known)
         return self._ranked
 
     def scan(self, stored: StoredPaper) -> Findings:
@@ -398,7 +398,7 @@ class _Desk:
         new = bits(papers) & ~old
         wanted = reduce(or_, map(board.wanted, item.interests), 0)
         nearly = [(interest, board.nearly(interest) & new & ~wanted) for interest in item.interests]
-        best = self._ranking.best(nearly) if any(some for _, some in nearly) else []
+        best = self._ranking(new).best(nearly) if any(some for _, some in nearly) else []
 
         def considered(some: Iterable[int]) -> Iterator[Candidate]:
             for number in some:

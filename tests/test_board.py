@@ -109,7 +109,7 @@ def test_papers_are_ranked_without_evidence_as_they_are_with_it(
         for n, one in found.items()
         if one is not None and not one.recommendation.missing
     }
-    ranked = Ranking(board, statistics).best(wanted)
+    ranked = Ranking(board, statistics, papers).best(wanted)
     assert {n: pytest.approx(score) for score, n in ranked} == {n: one.score for n, one in candidates.items()}
     by_rounded_score = [(round(-score, 9), *order(candidates[n])[1:]) for score, n in ranked]
     assert by_rounded_score == sorted(by_rounded_score)

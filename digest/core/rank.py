@@ -84,24 +84,23 @@ def _norm(field: Field, findings: Findings, corpus: Corpus) -> float:
 
 
 class Ranking:
-    """The papers that are on a board now, in the order in which interests want them.
+    """Some papers of a board, in the order in which interests want them.
 
     No evidence is needed for that: what a term adds to a paper's score is the same for all interests.
     """
 
-    def __init__(self, board: Board, corpus: Corpus) -> None:
+    def __init__(self, board: Board, corpus: Corpus, papers: int) -> None:
+        self.papers = papers  # as bits
         self._board = board
         self._corpus = corpus
-        self._votes = [
-            0.0 if (part := popularity(one.listings)) is None else part.value for one in board.findings
-        ]
-        self._ties = [tie(one.paper, one.listings) for one in board.findings]
+        self._votes: dict[int, float] = {}
+        self._ties: dict[int, tuple[int, str]] = {}
+        for number in numbers(papers):
+            found = board.findings[number]
+            votes = popularity(found.listings)
+            self._votes[number] = 0.0 if votes is None else votes.value
+            self._ties[number] = tie(found.paper, found.listings)
         self._weights: dict[Term, Sequence[tuple[int, float]]] = {}
-
-    @property
-    def papers(self) -> int:
-        """How many papers were on the board."""
-        return len(self._ties)
 
     def best(self, wanted: Iterable[tuple[CompiledInterest, int]]) -> list[tuple[float, int]]:
         """The papers that interests want, given as bits, best first: score and number.
@@ -126,10 +125,10 @@ class Ranking:
         return [(-negative, number) for negative, _, number in ranked]
 
     def _weigh(self, term: Term) -> Sequence[tuple[int, float]]:
-        """What a term adds to the score of each paper in which it stands."""
+        """What a term adds to the score of each of the papers in which it stands."""
         return [
             (number, weight(term, self._board.findings[number], self._corpus))
-            for number in numbers(self._board.standing(term))
+            for number in numbers(self._board.standing(term) & self.papers)
         ]
 
 

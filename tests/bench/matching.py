@@ -31,7 +31,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import TypeVar
 
-from digest.core.board import Board
+from digest.core.board import Board, bits
 from digest.core.identity import title_id
 from digest.core.model import Interest, Paper
 from digest.core.query import compile_interest
@@ -107,7 +107,7 @@ def by_board(papers: Sequence[Paper], interests: Sequence[Interest]) -> tuple[di
 
     def ranked() -> list[array[int]]:
         statistics = corpus([board.findings[n] for n in numbers], board.counts(numbers))
-        ranking = Ranking(board, statistics)
+        ranking = Ranking(board, statistics, bits(numbers))
         return [
             array("H", [number for _, number in ranking.best([(interest, papers)])])
             for interest, papers in zip(compiled, wanted, strict=True)
