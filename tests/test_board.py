@@ -115,6 +115,19 @@ def test_papers_are_ranked_without_evidence_as_they_are_with_it(
     assert by_rounded_score == sorted(by_rounded_score)
 
 
+def test_papers_without_any_evidence_are_ranked_by_votes_and_place() -> None:
+    interest = compile_interest(Interest("i", exclude=("gan",)))
+    negated = compile_interest(Interest("i", query="NOT gan"))
+    board = Board([interest, negated])
+    for place, (title, votes) in enumerate((("Swin", 0), ("Face", 0), ("GAN", 9), ("Moss", 7))):
+        paper = Paper(title_id(title), title)
+        board.put(paper, [Listing(paper, "page", None, place, upvotes=votes)])
+    for one in (interest, negated):
+        wanted = board.wanted(one)
+        ranked = Ranking(board, corpus(board.findings, {}), wanted).best([(one, wanted)])
+        assert [number for _, number in ranked] == [3, 0, 1]
+
+
 def test_a_query_is_decided_for_all_papers_at_once() -> None:
     papers = [Paper(title_id(title), title) for title in ("Swin and face", "Swin", "Face", "Gan")]
     queries = {
