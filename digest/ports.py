@@ -17,8 +17,11 @@ from digest.core.model import (
     Delivery,
     DeliveryState,
     Digest,
+    Judgement,
     Listing,
+    Opinion,
     Page,
+    Paper,
     PaperId,
     Period,
     PlannedDelivery,
@@ -163,6 +166,12 @@ class Store(Protocol):
 
     def digests(self, profile: str) -> tuple[Digest, ...]:
         """The digests of a profile, newest first."""
+
+    def judge(self, profile: str, papers: Sequence[Paper], opinion: Opinion | None, *, now: datetime) -> int:
+        """Keep what a person thinks of papers, or forget it (None); gives how many that changed."""
+
+    def judgements(self, profile: str) -> tuple[Judgement, ...]:
+        """What a person thinks of papers, in the order in which it was said."""
 
     def recover(self) -> int:
         """Put right what a killed run left behind; gives how many deliveries are uncertain now."""

@@ -224,6 +224,22 @@ class ScorePart:
     value: float
 
 
+class Opinion(StrEnum):
+    """What a person thinks of a paper."""
+
+    LIKE = "like"
+    DISLIKE = "dislike"
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A person's opinion of a paper, with the paper as it was then (a relevance judgement)."""
+
+    paper: Paper
+    opinion: Opinion
+    at: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class Recommendation:
     """A paper, and why it was chosen."""
