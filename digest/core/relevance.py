@@ -1,0 +1,473 @@
+"""What belongs although the words differ: learned from the papers at hand, down to single words.
+
+A `Need` is what a person asks for: keywords, a text, papers that are liked or not. From it and a
+collection of papers, judged or not, `learn` makes a `Lesson`: how much the keywords count and how much
+every other word does. A paper's score is the sum of these (a linear model over words), so every
+point of it has a name.
+
+Keywords: BM25F over stems (Robertson, Zaragoza, Taylor: "Simple BM25 extension to multiple weighted
+fields", CIKM 2004), a bonus for neighbours that stay neighbours, and coordination: a paper that has
+half of a keyword has half of its score. Then pseudo-relevance feedback (Rocchio, 1971), twice: the
+words of the ten best papers, and then those of all that stand out.
+
+Likes: two steps, as for learning from positive and unlabelled papers (Liu et al.: "Building text
+classifiers using positive and unlabeled examples", ICDM 2003). What is least like them is taken as
+not wanted, and a regularised least-squares model tells the two apart; then feedback as above.
+
+The summands are brought to one scale before they are added, which is the scale of the keywords.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digest.core.collection import Collection, Floats, Integers
+from digest.core.model import Paper, PaperId, ScorePart
+from digest.core.stems import STOP_WORDS, stem, stems, words
+
+Truths: TypeAlias = NDArray[np.bool_]
+Origin = Literal["related", "liked", "pinned"]
+"""Where a word was learned: from the papers that answer the keywords, from likes, or from the person."""
+
+_KEPT: Mapping[Origin, int] = {"related": 200, "liked": 2_000}
+"""Words of a lesson; 300 of likes lost 0.005 of the area under the curve, 100 of keywords nothing."""
+
+VERSION = "1"
+"""Counts up when the same need and papers teach something else, so that older lessons are not used."""
+
+_BEST = 10  # papers whose words the first feedback learns; 5 and 15 were worse
+_WORDS = 50  # that it learns
+_FIRST, _SECOND = 0.5, 0.3  # what feedback counts beside the keywords
+_STANDING_OUT = 4.0  # standard deviations above the mean, for keywords
+_LIKE_STANDING_OUT, _LIKE_FEEDBACK = 2.0, 0.75
+_FEW = 2  # likes that are no more than a centroid
+_RELIABLE = 0.9  # of the papers nobody judged are taken as not wanted: those least like the liked
+_MOST_NEGATIVE = 3_000
+_PENALTY = 0.05
+_ROUNDS = 30  # of conjugate gradients; the ranking no longer changes
+_HALF = 5  # likes that count as much as the keywords
+_MOST_LIKES = 2.0  # however many likes, what they count beside the keywords
+_DISLIKES = 0.5  # what the disliked count in a first, rough direction
+_SHORTEST = 3  # letters of a word that another may be spelled with: multi-modal
+_PINNED = 20.0  # as much as a word of a keyword, roughly
+_EXACT = 1e-12
+_BELONGING = 0.4  # of the support that matching papers have
+_HARDLY, _CLEARLY = 3.0, 6.0  # standard deviations above what papers at large have
+FEWEST = 50
+"""Papers that a collection needs before it teaches what is related."""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a person wants (an information need)."""
+
+    keywords: tuple[str, ...] = ()
+    text: str = ""
+    liked: tuple[PaperId, ...] = ()
+    disliked: tuple[PaperId, ...] = ()
+    pin: tuple[str, ...] = ()  # words that count, whatever is learned
+    ban: tuple[str, ...] = ()  # words that are never learned
+
+
+class KeyWord(NamedTuple):
+    """A word of a keyword."""
+
+    stem: str
+    rarity: float
+    apart: tuple[tuple[str, str], ...]  # stems that stand for it where it is spelled as two words
+
+
+class KeyPair(NamedTuple):
+    """Two words of a keyword that stand side by side."""
+
+    first: str
+    second: str
+    together: str  # the stem of both spelled as one
+    rarity: float
+
+
+class Keyword(NamedTuple):
+    """A keyword as a lesson counts it."""
+
+    written: str
+    words: tuple[KeyWord, ...]
+    pairs: tuple[KeyPair, ...]
+
+    def coordination(self, papers: Collection) -> Floats:
+        """How much of it stands in each paper, from 0 to 1: its words, by rarity."""
+        whole = sum(word.rarity for word in self.words)
+        if not whole:
+            return np.ones(len(papers))
+        present = np.zeros(len(papers))
+        for word in self.words:
+            present += word.rarity * (papers.word(word.stem, word.apart) > 0)
+        return present / whole
+
+    def scores(self, papers: Collection) -> Floats:
+        """What it adds to each paper's score."""
+        found = np.zeros(len(papers))
+        for word in self.words:
+            found += word.rarity * papers.word(word.stem, word.apart)
+        for pair in self.pairs:
+            found += pair.rarity * papers.pair(pair.first, pair.second, pair.together)
+        return found * self.coordination(papers)
+
+    def stands_in(self, papers: Collection, *, side_by_side: bool) -> Truths:
+        """In which papers all of its words stand, anywhere or as they are written."""
+        found = np.full(len(papers), fill_value=bool(self.words))
+        for word in self.words:
+            found &= papers.word(word.stem, word.apart) > 0
+        for pair in self.pairs if side_by_side else ():
+            found &= papers.pair(pair.first, pair.second, pair.together) > 0
+        return found
+
+
+class Word(NamedTuple):
+    """A word that was learned."""
+
+    stem: str
+    shown: str  # as it is mostly written
+    weight: float  # what it adds to a score, per share in the paper's words
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What was learned of a need."""
+
+    keywords: tuple[Keyword, ...] = ()
+    words: tuple[Word, ...] = ()  # those that count most come first
+    spread: float = 1.0  # the standard deviation of scores over the collection
+    threshold: float = math.inf  # what a paper's score has to reach for the paper to be related
+
+    def dump(self) -> str:
+        """The lesson as JSON."""
+        return json.dumps(
+            [self.keywords, self.words, self.spread, self.threshold],
+            ensure_ascii=False,
+            separators=(",", ":"),
+        )
+
+    @staticmethod
+    def load(text: str) -> Lesson:
+        """The lesson that `dump` wrote."""
+        keywords, words, spread, threshold = json.loads(text)
+        return Lesson(
+            tuple(
+                Keyword(
+                    written,
+                    tuple(KeyWord(stem, rarity, tuple(map(tuple, apart))) for stem, rarity, apart in single),
+                    tuple(KeyPair(*pair) for pair in pairs),
+                )
+                for written, single, pairs in keywords
+            ),
+            tuple(Word(*word) for word in words),
+            spread,
+            threshold,
+        )
+
+    def scores(self, papers: Collection) -> Floats:
+        """The score of each paper."""
+        scores = papers.sums(self._weights(papers), papers.share)
+        for keyword in self.keywords:
+            scores += keyword.scores(papers)
+        return scores
+
+    def support(self, papers: Collection) -> Floats:
+        """The score of each paper without the word that adds most to it.
+
+        One word makes no relation: *talking face* is no reason to show what is about talking.
+        """
+        added = papers.share * self._weights(papers)[papers.column]
+        for keyword in self.keywords:
+            coordination = keyword.coordination(papers)
+            for word in keyword.words:
+                entries = papers.entries(word.stem)
+                added[entries] += word.rarity * papers.weight[entries] * coordination[papers.row[entries]]
+        most = np.zeros(len(papers))
+        np.maximum.at(most, papers.row, added)
+        return self.scores(papers) - most
+
+    def _weights(self, papers: Collection) -> Floats:
+        """What each stem of the papers adds, learned."""
+        weights = np.zeros(len(papers.stems))
+        for word in self.words:
+            number = papers.number(word.stem)
+            if number is not None:
+                weights[number] += word.weight
+        return weights
+
+    def parts(self, paper: Paper) -> tuple[ScorePart, ...]:
+        """What the score of a paper is the sum of, largest first."""
+        papers = Collection([paper])
+        shares = dict(zip((papers.stems[column] for column in papers.column), papers.share, strict=True))
+        parts: dict[str, float] = defaultdict(float)
+        for keyword in self.keywords:
+            parts[keyword.written] += float(keyword.scores(papers)[0])
+        for word in self.words:
+            parts[f"{word.shown} ({word.origin})"] += word.weight * shares.get(word.stem, 0.0)
+        return tuple(
+            ScorePart(name, value)
+            for name, value in sorted(parts.items(), key=lambda part: (-part[1], part[0]))
+            if value
+        )
+
+
+def learn(need: Need, papers: Collection) -> Lesson:
+    """What a collection teaches about a need; a judged paper that it lacks is passed over."""
+    space = _Space(papers, {one for word in need.ban for one in stems(word)})
+    keywords, model = _from_keywords(need, space)
+    learned = _words(model.weights, "related", space)
+    scores, spread = model.scores, float(model.scores.std())
+    judged = _from_judgements(need, space)
+    if judged is not None:
+        part = min(_MOST_LIKES, max(1, len(need.liked)) / _HALF) if spread else 1.0
+        factor = part * (spread or 1.0) / (float(judged.scores.std()) or 1.0)
+        learned += _words(factor * judged.weights, "liked", space)
+        scores = scores + factor * judged.scores
+    learned += _pinned(need.pin, learned)
+    lesson = Lesson(
+        keywords,
+        tuple(sorted(learned, key=lambda word: (-abs(word.weight), word.stem, word.origin))),
+        spread=float(scores.std()),
+    )
+    return replace(lesson, threshold=_threshold(lesson, papers, need.liked))
+
+
+def _words(weights: Floats, origin: Origin, space: _Space) -> list[Word]:
+    """The words that count most."""
+    weights = weights * space.scale
+    most = np.argsort(-abs(weights), kind="stable")[: _KEPT[origin]]
+    stems, spelled = space.papers.stems, space.papers.spelled
+    return [
+        Word(stems[number], spelled[number], float(weights[number]), origin)
+        for number in most
+        if weights[number]
+    ]
+
+
+def _pinned(pin: Iterable[str], learned: Sequence[Word]) -> list[Word]:
+    """Words that a person wants to count as much as the best of those that were learned."""
+    most = max((word.weight for word in learned), default=0.0)
+    return [Word(stem(one), one, max(most, _PINNED), "pinned") for text in pin for one in words(text)]
+
+
+class _Space:
+    """The papers of a collection as vectors of about unit length, without what says nothing."""
+
+    def __init__(self, papers: Collection, banned: Iterable[str] = ()) -> None:
+        self.papers = papers
+        banned = set(banned)
+        # A word of a single paper tells nothing about others.
+        self.scale = np.where(papers.containing > 1, papers.rarity, 0.0)
+        for one in banned:
+            number = papers.number(one)
+            if number is not None:
+                self.scale[number] = 0.0
+        entries = papers.share * self.scale[papers.column]
+        length = math.sqrt(float(entries @ entries) / max(1, len(papers))) or 1.0
+        self.scale /= length
+        self.entries: Floats = entries / length
+        self.usual = self.centre(np.full(len(papers), 1 / max(1, len(papers))))
+
+    def centre(self, weights: Floats) -> Floats:
+        """The weighted sum of papers."""
+        return self.papers.together(weights, self.entries)
+
+    def scores(self, direction: Floats) -> Floats:
+        """How far each paper goes in a direction."""
+        return self.papers.sums(direction, self.entries)
+
+    def unusual(self, direction: Floats) -> Floats:
+        """A direction, without what it shares with papers at large."""
+        length = float(self.usual @ self.usual)
+        return direction - self.usual * (float(direction @ self.usual) / length) if length else direction
+
+
+class _Model:
+    """A score over all papers that grows by directions, in the end one weight per word."""
+
+    def __init__(self, space: _Space, scores: Floats) -> None:
+        self.space = space
+        self.scores = scores
+        self.weights = np.zeros(len(space.papers.stems))
+
+    def add(self, direction: Floats, part: float) -> None:
+        """Add a direction, which then has `part` of the standard deviation that scores have."""
+        added = self.space.scores(direction)
+        spread = float(added.std())
+        if spread:
+            factor = part * (float(self.scores.std()) or 1.0) / spread
+            self.scores = self.scores + factor * added
+            self.weights += factor * direction
+
+    def heed(self, standing_out: float, part: float, *, but: Integers | None = None) -> None:
+        """Feedback from all papers that stand out, by how far they do."""
+        spread = float(self.scores.std())
+        if not spread:
+            return
+        out = np.maximum(0.0, (self.scores - self.scores.mean()) / spread - standing_out)
+        if but is not None:
+            out[but] = 0.0
+        if out.any():
+            self.add(self.space.unusual(self.space.centre(out)), part)
+
+
+def _from_keywords(need: Need, space: _Space) -> tuple[tuple[Keyword, ...], _Model]:
+    papers = space.papers
+    keywords = tuple(_keyword(written, papers) for written in need.keywords)
+    scores = np.zeros(len(papers))
+    for keyword in keywords:
+        scores += keyword.scores(papers)
+    model = _Model(space, scores)
+    if need.text:
+        model.add(_direction(need.text, space), 1.0)
+    best = np.argsort(-model.scores, kind="stable")[:_BEST]
+    best = best[model.scores[best] > 0]
+    if len(best):
+        weights = np.zeros(len(papers))
+        weights[best] = 1.0
+        direction = space.centre(weights)
+        direction[np.argsort(-direction, kind="stable")[_WORDS:]] = 0.0
+        model.add(direction, _FIRST)
+        model.heed(_STANDING_OUT, _SECOND)
+    return keywords, model
+
+
+def _keyword(written: str, papers: Collection) -> Keyword:
+    found = words(written)
+    single = []
+    for one in dict.fromkeys(found):
+        if stem(one) not in STOP_WORDS:
+            apart = tuple(
+                (stem(one[:at]), stem(one[at:]))
+                for at in range(_SHORTEST, len(one) - _SHORTEST + 1)
+                if papers.number(stem(one[:at])) is not None and papers.number(stem(one[at:])) is not None
+            )
+            apart = tuple(pair for pair in apart if papers.pair(*pair, "").any())
+            containing = int((papers.word(stem(one), apart) > 0).sum())
+            single.append(KeyWord(stem(one), float(papers.rarity_of(containing)), apart))
+    pairs = []
+    for first, second in dict.fromkeys(itertools.pairwise(found)):
+        pair = stem(first), stem(second), stem(first + second)
+        containing = int((papers.pair(*pair) > 0).sum())
+        pairs.append(KeyPair(*pair, float(papers.rarity_of(containing))))
+    return Keyword(written, tuple(single), tuple(pairs))
+
+
+def _direction(text: str, space: _Space) -> Floats:
+    """A text as a direction: each of its words once, by rarity."""
+    direction = np.zeros(len(space.papers.stems))
+    for one in set(map(stem, words(text))):
+        number = space.papers.number(one)
+        if number is not None:
+            direction[number] = space.scale[number]
+    return direction
+
+
+def _from_judgements(need: Need, space: _Space) -> _Model | None:
+    """What likes and dislikes alone teach; None when there are none."""
+    rows = space.papers.rows
+    liked = np.array(sorted({rows[one] for one in need.liked if one in rows}), np.int64)
+    disliked = np.array(sorted({rows[one] for one in need.disliked if one in rows}), np.int64)
+    if not len(liked) and not len(disliked):
+        return None
+    model = _Model(space, np.zeros(len(space.papers)))
+    direction = _mean(liked, space) - _DISLIKES * _mean(disliked, space)
+    if len(liked) > _FEW or (len(liked) and len(disliked)):
+        direction = _two_steps(liked, disliked, space.scores(direction), space)
+    model.add(direction, 1.0)
+    if len(liked):
+        model.heed(_LIKE_STANDING_OUT, _LIKE_FEEDBACK, but=disliked)
+    return model
+
+
+def _mean(some: Integers, space: _Space) -> Floats:
+    weights = np.zeros(len(space.papers))
+    if len(some):
+        weights[some] = 1 / len(some)
+    return space.centre(weights)
+
+
+def _two_steps(liked: Integers, disliked: Integers, rough: Floats, space: _Space) -> Floats:
+    """The direction that tells liked papers from disliked ones and from the papers least like them."""
+    unjudged = np.ones(len(space.papers), bool)
+    unjudged[liked] = unjudged[disliked] = False
+    least = np.flatnonzero(unjudged)
+    least = least[np.argsort(rough[least], kind="stable")][: round(len(least) * _RELIABLE)]
+    if len(least) > _MOST_NEGATIVE:
+        least = least[np.linspace(0, len(least) - 1, _MOST_NEGATIVE).round().astype(np.int64)]
+    # Each side counts as much as the other, and a dislike as much as a like.
+    counts = np.zeros(len(space.papers))
+    wanted = np.zeros(len(space.papers))
+    counts[least] = 1 / max(1, len(least))
+    counts[disliked] = 1 / max(1, len(liked))
+    counts[liked] = 1 / max(1, len(liked))
+    wanted[least] = wanted[disliked] = -1.0
+    wanted[liked] = 1.0
+    return _least_squares(space, counts, wanted)
+
+
+def _least_squares(space: _Space, counts: Floats, wanted: Floats) -> Floats:
+    """The direction whose scores come nearest to what is wanted (ridge regression with an intercept).
+
+    By conjugate gradients on the normal equations (Hestenes, Stiefel, 1952).
+    """
+    papers = space.papers
+    taken = counts[papers.row] > 0
+    row, column, entries = papers.row[taken], papers.column[taken], space.entries[taken]
+    whole = float(counts.sum())
+
+    def scores(direction: Floats) -> Floats:
+        return np.bincount(row, entries * direction[column], len(papers))
+
+    def centre(weights: Floats) -> Floats:
+        return np.bincount(column, entries * weights[row], len(papers.stems))
+
+    middle = centre(counts) / whole
+
+    def normal(direction: Floats) -> Floats:
+        found = counts * (scores(direction) - float(middle @ direction))
+        return centre(found) - middle * float(found.sum()) + _PENALTY * direction
+
+    rest = counts * (wanted - float(counts @ wanted) / whole)
+    residual = centre(rest) - middle * float(rest.sum())
+    direction, step, left = np.zeros_like(residual), residual, float(residual @ residual)
+    for _ in range(_ROUNDS):
+        if left < _EXACT:
+            break
+        image = normal(step)
+        length = left / float(step @ image)
+        direction = direction + length * step
+        residual = residual - length * image
+        left, before = float(residual @ residual), left
+        step = residual + left / before * step
+    return direction
+
+
+def _threshold(lesson: Lesson, papers: Collection, liked: Iterable[PaperId]) -> float:
+    """The support from which on a paper belongs although it lacks every keyword.
+
+    Half of what papers have that do belong, and more than papers at large have.
+    """
+    support = lesson.support(papers)
+    belongs = np.zeros(len(papers), bool)
+    belongs[[papers.rows[one] for one in liked if one in papers.rows]] = True
+    for keyword in lesson.keywords:
+        belongs |= keyword.stands_in(papers, side_by_side=True)
+    spread = float(support.std())
+    if not spread or len(papers) < FEWEST:
+        return math.inf
+    usual = float(support.mean())
+    if not belongs.any():
+        return usual + _CLEARLY * spread
+    return max(usual + _HARDLY * spread, _BELONGING * float(np.median(support[belongs])))
