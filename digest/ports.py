@@ -6,9 +6,9 @@ Its implementations are found by name through the entry points of `digest.plugin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from datetime import date, datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from digest.core.model import (
     Appearance,
@@ -17,8 +17,10 @@ from digest.core.model import (
     Delivery,
     DeliveryState,
     Digest,
+    Judged,
     Judgement,
     Listing,
+    Need,
     Opinion,
     Page,
     Paper,
@@ -29,6 +31,7 @@ from digest.core.model import (
     Progress,
     Reading,
     Request,
+    ScorePart,
     SourceReport,
     StoredPaper,
 )
@@ -83,6 +86,36 @@ class Source(Protocol):
 
     def collect(self, period: Period) -> Plan:
         """Ask for pages and read them. Raises SourceError."""
+
+
+Read = TypeVar("Read")
+
+
+class Ranker(Protocol[Read]):
+    """Says what belongs where no keyword does; called by `pipeline.compose` and by `digest rank`.
+
+    `Read` is papers as it sees them. A lesson is what it learned of a need, as text, so that it can be kept.
+    """
+
+    version: str  # its name and version: lessons of another are not used
+
+    def read(self, papers: Iterable[Paper]) -> Read:
+        """Papers, in any order, ready to be learned from and judged."""
+
+    def learn(self, need: Need, papers: Read) -> str:
+        """What stored papers teach about a need; a judged paper that is not among them is passed over."""
+
+    def judge(self, lesson: str, papers: Read) -> Mapping[PaperId, Judged]:
+        """What becomes of each paper."""
+
+    def explain(self, lesson: str, paper: Paper, *, keywords: bool) -> tuple[ScorePart, ...]:
+        """The summands of a paper's score, best first; those of keywords only if they are asked for."""
+
+    def why(self, lesson: str, paper: Paper, interest: str, *, keywords: bool) -> str:
+        """The same in one line for the reader of a mail; empty when there is nothing to say."""
+
+    def terms(self, lesson: str) -> Sequence[tuple[str, float, str]]:
+        """What was learned: words, what they count, and where from."""
 
 
 class Renderer(Protocol):
@@ -172,6 +205,26 @@ class Store(Protocol):
 
     def judgements(self, profile: str) -> tuple[Judgement, ...]:
         """What a person thinks of papers, in the order in which it was said."""
+
+    def known(self, met: Paper) -> Paper | None:
+        """What is stored of a paper."""
+
+    def find_papers(self, wanted: str) -> tuple[StoredPaper, ...]:
+        """The papers that an identifier, an address or a piece of a title means, newest first."""
+
+    def risen(
+        self, profile: str, *, before: int, first_seen: datetime, sources: Sequence[str] = ()
+    ) -> tuple[StoredPaper, ...]:
+        """Papers that drew attention after a profile had passed them over, oldest first."""
+
+    def paper_count(self) -> int:
+        """How many papers are stored."""
+
+    def lesson(self, key: str) -> tuple[int, str] | None:
+        """What a ranker learned, after the number of papers that were stored then."""
+
+    def keep_lesson(self, key: str, papers: int, content: str) -> None:
+        """Keep what a ranker learned in the place of what it had learned under that key."""
 
     def recover(self) -> int:
         """Put right what a killed run left behind; gives how many deliveries are uncertain now."""

@@ -6,10 +6,13 @@ import os
 import sqlite3
 import stat
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -21,9 +24,12 @@ from digest.core.model import (
     Appearance,
     DeliveryState,
     Digest,
+    Judgement,
     Listing,
     Match,
+    Opinion,
     Page,
+    PaperId,
     PlannedDelivery,
     Progress,
     Recommendation,
@@ -115,6 +121,8 @@ def test_a_bare_title_that_later_gains_an_id_is_one_paper(store: Store) -> None:
     assert stored.paper.id == "arxiv:2611.90001"
     assert stored.paper.abstract == "Now with an abstract."
     assert store.find_papers("10.48550/arXiv.2611.90001") == (stored,)
+    assert store.known(paper("", doi="10.48550/arxiv.2611.90001")) == stored.paper
+    assert store.known(paper("Gamma-Swin")) is None
 
 
 def test_an_id_that_later_comes_as_a_bare_title_is_kept(store: Store) -> None:
@@ -289,6 +297,123 @@ def test_nothing_of_a_failed_transaction_stays(store: Store) -> None:
         store.save("me", Progress(NOON, 1), digest(recommend(stored.listings[0]), unknown), ())
     assert store.progress("me") is None
     assert store.digests("me") == ()
+
+
+def test_an_opinion_is_kept_changed_and_forgotten_and_counted_when_it_changes(store: Store) -> None:
+    swin, face = paper("Swin", "Windows.", arxiv="2611.90001"), paper("A Face", doi="10.1234/face")
+    assert store.judge("me", (swin, face), Opinion.LIKE, now=NOON) == 2
+    assert store.judge("me", (swin,), Opinion.LIKE, now=NOON + DAY) == 0
+    assert store.judge("me", (face, face), Opinion.DISLIKE, now=NOON + DAY) == 1
+    assert store.judgements("me") == (
+        Judgement(swin, Opinion.LIKE, NOON),
+        Judgement(face, Opinion.DISLIKE, NOON + DAY),
+    )
+    assert store.judgements("you") == ()
+    assert store.judge("me", (swin, paper("Never judged")), None, now=NOON + DAY) == 1
+    assert [one.paper for one in store.judgements("me")] == [face]
+
+
+def test_a_paper_is_judged_once_whatever_it_is_called(store: Store) -> None:
+    by_title = paper("Shifted Windows")
+    both = replace(
+        by_title, title="Shifted Windows of Leaves", id=PaperId("arxiv:2611.90001"), doi="10.1234/swin"
+    )
+    by_doi = paper("Shifted windows of leaves", "An abstract.", doi="10.1234/swin")
+    assert store.judge("me", (by_title, by_doi), Opinion.LIKE, now=NOON) == 2
+    both = replace(both, identifiers=(by_title.id,))
+    assert store.judge("me", (both,), Opinion.LIKE, now=NOON + DAY) == 0
+    (one,) = store.judgements("me")
+    assert (one.paper.id, one.paper.abstract, one.at) == (both.id, "An abstract.", NOON)
+    assert store.judge("me", (by_doi,), Opinion.DISLIKE, now=NOON + DAY) == 1
+    assert [(one.paper.id, one.opinion) for one in store.judgements("me")] == [(both.id, Opinion.DISLIKE)]
+    assert store.judge("me", (paper("Shifted Windows of Leaves"),), None, now=NOON) == 1
+    assert store.judgements("me") == ()
+
+
+def test_two_judged_papers_of_one_title_stay_two(store: Store) -> None:
+    one, other = paper("Editorial", arxiv="2611.90001"), paper("Editorial", arxiv="2611.90002")
+    assert store.judge("me", (one, other), Opinion.LIKE, now=NOON) == 2
+    assert store.judge("me", (other,), None, now=NOON) == 1
+    assert [judgement.paper for judgement in store.judgements("me")] == [one]
+
+
+def test_what_was_learned_is_kept_until_it_is_learned_again(store: Store) -> None:
+    assert store.lesson("swin") is None
+    assert store.paper_count() == 0
+    store.keep_lesson("swin", 0, "nothing")
+    store.add(listings(paper("Swin"), paper("Face")), (), report())
+    store.keep_lesson("swin", store.paper_count(), "windows")
+    assert store.lesson("swin") == (2, "windows")
+
+
+def voted(*votes: int | None, source: str = "page") -> tuple[Listing, ...]:
+    """The same papers each time, with as many votes as they have by now."""
+    return tuple(
+        replace(one, upvotes=upvotes)
+        for one, upvotes in zip(
+            listings(*(paper(f"Leaf {number}") for number in range(len(votes))), source=source),
+            votes,
+            strict=True,
+        )
+    )
+
+
+def risen(store: Store, **asked: Any) -> list[str]:  # noqa: ANN401 - arguments of any kind
+    arguments: dict[str, Any] = {"before": store.revision(), "first_seen": NOON - DAY}
+    found = store.risen("me", **arguments | asked)
+    return [stored.paper.title for stored in found]
+
+
+def test_a_paper_has_risen_when_its_votes_have_come_to_what_is_many_for_its_source(store: Store) -> None:
+    store.add(voted(*[1] * 18, 50, 40, None), (), report())
+    assert risen(store) == []  # two had many from the first
+    store.add(voted(45, 9, *[1] * 16, 50, 40, 60), (), report())
+    assert risen(store) == ["Leaf 0", "Leaf 20"]
+    assert risen(store, before=20) == ["Leaf 0"]
+    assert risen(store, first_seen=NOON + HOUR) == []
+    assert risen(store, sources=("page",)) == ["Leaf 0", "Leaf 20"]
+    assert risen(store, sources=("other",)) == []
+    shown = next(stored for stored in store.papers_since() if stored.paper.title == "Leaf 0")
+    store.save("me", Progress(NOON, 1), digest(recommend(shown.listings[0])), ())
+    assert risen(store) == ["Leaf 20"]
+
+
+def test_a_paper_that_is_listed_again_with_many_votes_has_risen_too(store: Store) -> None:
+    first = voted(*[1] * 17, 5, 6, 7)
+    store.add(first, (), report())
+    store.add((replace(first[3], listed_on=NOON.date(), upvotes=70),), (), report())
+    store.add((replace(first[4], source="other", upvotes=70),), (), report("other"))
+    assert risen(store) == ["Leaf 3"]
+
+
+def test_nothing_has_risen_where_few_papers_have_votes(store: Store) -> None:
+    store.add(voted(*[1] * 19), (), report())
+    store.add(voted(90, *[1] * 18), (), report())
+    assert risen(store) == []
+    store.add(voted(*[None] * 5, *[0] * 20, source="quiet"), (), report("quiet"))
+    store.add(voted(*[0] * 25, source="quiet"), (), report("quiet"))
+    assert risen(store, sources=("quiet",)) == []
+
+
+def test_the_votes_of_before_the_fourth_migration_are_the_first_ones(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/digest.db"
+    config = Config()
+    config.set_main_option("script_location", str(Path(schema.__file__).parent / "migrations"))
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0003")
+        connection.exec_driver_sql(
+            "INSERT INTO papers (id, paper_id, revision, first_seen, title, abstract, authors, categories,"
+            " keywords) VALUES (1, 'title:1', 1, 0, 'Leaf', '', '[]', '[]', '[]')"
+        )
+        connection.exec_driver_sql(
+            "INSERT INTO listings (paper, source, listed_on, position, upvotes) VALUES (1, 'page', '', 0, 7)"
+        )
+    engine.dispose()
+    Store(url).close()
+    with closing(sqlite3.connect(tmp_path / "digest.db")) as connection:
+        assert connection.execute("SELECT first_upvotes FROM listings").fetchall() == [(7,)]
 
 
 def test_a_database_of_a_newer_digest_is_refused(tmp_path: Path) -> None:

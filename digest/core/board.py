@@ -91,6 +91,16 @@ class Board:
             found |= self._satisfying(interest, others) & ~self._standing.get(term, 0)
         return found & self._any(interest.wanted) & ~self._any(interest.exclude)
 
+    def allowed(self, interest: CompiledInterest) -> int:
+        """The papers that satisfy every condition of an interest but its keywords and its query's."""
+        found = self._all
+        for alternatives in (interest.authors, interest.categories):
+            if alternatives:
+                found &= self._any(alternatives)
+        for term in interest.require:
+            found &= self._standing.get(term, 0)
+        return found & ~self._any(interest.unwanted)
+
     def standing(self, term: Term) -> int:
         """The papers in which a term stands."""
         return self._standing.get(term, 0)

@@ -98,11 +98,11 @@ class Collection:
 
     def sums(self, weights: Floats, entries: Floats) -> Floats:
         """For each paper the sum over its stems of weight times entry."""
-        return _added_up(self.row, entries * weights[self.column], len(self))
+        return added_up(self.row, entries * weights[self.column], len(self))
 
     def together(self, papers: Floats, entries: Floats) -> Floats:
         """For each stem the sum over papers of their weight times entry: a vector in words."""
-        return _added_up(self.column, entries * papers[self.row], len(self.stems))
+        return added_up(self.column, entries * papers[self.row], len(self.stems))
 
     def number(self, one: str) -> int | None:
         """The column of a stem; None if it stands nowhere."""
@@ -159,7 +159,7 @@ def _by_id(paper: Paper) -> PaperId:
     return paper.id
 
 
-def _added_up(places: Integers, values: Floats, size: int) -> Floats:
+def added_up(places: Integers, values: Floats, size: int) -> Floats:
     """The sum of the values of each place; of none, the dtype would be another."""
     return np.bincount(places, values, size).astype(np.float64, copy=False)
 

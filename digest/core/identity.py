@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import fields
 from datetime import date
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from digest.core.model import Paper, PaperId
 from digest.core.names import same_person
@@ -179,6 +179,20 @@ def aliases(paper: Paper) -> tuple[PaperId, ...]:
         elif scheme == "doi" and _PREPRINT.fullmatch(value):
             found += (f"doi:{prefix}/{value.partition('/')[2]}" for prefix in _PREPRINT_PREFIXES)
     return tuple(map(PaperId, dict.fromkeys((*found, title_id(paper.title)))))
+
+
+def names(text: str) -> tuple[PaperId, ...]:
+    """The identifiers that a person may mean by a text: a number, an address, a title."""
+    number, site = doi(text), host(text)
+    found = identifiers(
+        title=text,
+        arxiv=None if number else text,  # a DOI may end in what looks like one
+        doi=number,
+        pmid=text.rstrip("/") if site == "pubmed.ncbi.nlm.nih.gov" else None,
+        openreview=parse_qs(urlsplit(text).query).get("id", [None])[0] if site == "openreview.net" else None,
+        url=text,
+    )
+    return tuple(dict.fromkeys((*found, title_id(text), PaperId(text))))
 
 
 def is_bare(identifier: PaperId) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from enum import StrEnum
-from typing import Literal, NewType
+from typing import Literal, NamedTuple, NewType
 
 PaperId = NewType("PaperId", str)
 """A normalised identifier such as `arxiv:2503.01234`; made by `digest.core.identity` alone."""
@@ -20,6 +20,9 @@ Field = Literal["title", "abstract", "author", "organization", "category", "sour
 """A part of a paper that a keyword can be looked for in, named as in the query language."""
 
 Channel = Literal["email", "feeds", "archive"]
+
+SectionKind = Literal["section", "related", "second_look"]
+"""Why papers stand together: an interest wants them, or only its words do, or others came to like them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +171,8 @@ class Interest:
     query: str | None = None
     weight: float = 1.0
     max_papers: int | None = None  # of a digest; what is beyond goes where the profile's overflow goes
+    pin: tuple[str, ...] = ()  # words that count, whatever is learned
+    ban: tuple[str, ...] = ()  # words that are never learned
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +194,8 @@ class Limits:
     max_age_days: int | None = None  # on the day of the slot
     lookback_days: int = 3  # how far the first digest of a profile looks back
     near_misses: int = 5
+    related: int = 5  # papers that no interest finds and that belong all the same
+    second_look: int = 3  # papers that were passed over and have drawn attention since
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +221,26 @@ class Match:
     field: Field
     start: int  # offsets into `Paper.text(field)`
     end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a person wants (an information need), as a ranker learns of it."""
+
+    keywords: tuple[str, ...] = ()
+    text: str = ""
+    liked: tuple[PaperId, ...] = ()
+    disliked: tuple[PaperId, ...] = ()
+    pin: tuple[str, ...] = ()  # words that count, whatever is learned
+    ban: tuple[str, ...] = ()  # words that are never learned
+
+
+class Judged(NamedTuple):
+    """What a ranker makes of a paper."""
+
+    score: float
+    relation: float = 0.0  # 1 and more: it belongs though no keyword says so
+    whole: str = ""  # a keyword all of whose words stand in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +277,7 @@ class Recommendation:
     matches: tuple[Match, ...]
     parts: tuple[ScorePart, ...] = ()
     missing: tuple[str, ...] = ()  # what kept it out, where something did
+    note: str = ""  # why it is there where no keyword says so, in one line
 
     @property
     def interests(self) -> tuple[str, ...]:
@@ -259,10 +287,11 @@ class Recommendation:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """The papers of a digest that one interest chose, best first."""
+    """Papers of a digest, best first: those that one interest chose, or that are there for another reason."""
 
-    interest: str
+    interest: str  # or the heading of the other kinds
     recommendations: tuple[Recommendation, ...]
+    kind: SectionKind = "section"
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,7 +324,7 @@ class Appearance:
 
     digest: str  # Digest.id
     slot: datetime
-    kind: Literal["section", "overflow", "waiting", "near_miss"]
+    kind: Literal["section", "related", "second_look", "overflow", "waiting", "near_miss"]
     section: str  # the name of an interest; empty for the other kinds
     missing: tuple[str, ...]
     score: float

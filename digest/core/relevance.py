@@ -25,18 +25,19 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from digest.core.collection import Collection, Floats, Integers
-from digest.core.model import Paper, PaperId, ScorePart
+from digest.core.collection import Collection, Floats, Integers, added_up
+from digest.core.model import Judged, Need, Paper, PaperId, ScorePart
 from digest.core.stems import STOP_WORDS, stem, stems, words
 
 Truths: TypeAlias = NDArray[np.bool_]
-Origin = Literal["related", "liked", "pinned"]
-"""Where a word was learned: from the papers that answer the keywords, from likes, or from the person."""
+Origin = Literal["keyword", "related", "liked", "pinned"]
+"""Where a word comes from: the person's keywords, the papers that answer them, likes, or a pin."""
 
 _KEPT: Mapping[Origin, int] = {"related": 200, "liked": 2_000}
 """Words of a lesson; 300 of likes lost 0.005 of the area under the curve, 100 of keywords nothing."""
@@ -64,18 +65,6 @@ _BELONGING = 0.4  # of the support that matching papers have
 _HARDLY, _CLEARLY = 3.0, 6.0  # standard deviations above what papers at large have
 FEWEST = 50
 """Papers that a collection needs before it teaches what is related."""
-
-
-@dataclass(frozen=True, slots=True)
-class Need:
-    """What a person wants (an information need)."""
-
-    keywords: tuple[str, ...] = ()
-    text: str = ""
-    liked: tuple[PaperId, ...] = ()
-    disliked: tuple[PaperId, ...] = ()
-    pin: tuple[str, ...] = ()  # words that count, whatever is learned
-    ban: tuple[str, ...] = ()  # words that are never learned
 
 
 class KeyWord(NamedTuple):
@@ -129,6 +118,14 @@ class Keyword(NamedTuple):
         for pair in self.pairs if side_by_side else ():
             found &= papers.pair(pair.first, pair.second, pair.together) > 0
         return found
+
+
+class Part(NamedTuple):
+    """A summand of a score."""
+
+    name: str
+    origin: Origin
+    value: float
 
 
 class Word(NamedTuple):
@@ -206,18 +203,18 @@ class Lesson:
                 weights[number] += word.weight
         return weights
 
-    def parts(self, paper: Paper) -> tuple[ScorePart, ...]:
+    def parts(self, paper: Paper) -> tuple[Part, ...]:
         """What the score of a paper is the sum of, largest first."""
         papers = Collection([paper])
         shares = dict(zip((papers.stems[column] for column in papers.column), papers.share, strict=True))
-        parts: dict[str, float] = defaultdict(float)
+        parts: dict[tuple[str, Origin], float] = defaultdict(float)
         for keyword in self.keywords:
-            parts[keyword.written] += float(keyword.scores(papers)[0])
+            parts[keyword.written, "keyword"] += float(keyword.scores(papers)[0])
         for word in self.words:
-            parts[f"{word.shown} ({word.origin})"] += word.weight * shares.get(word.stem, 0.0)
+            parts[word.shown, word.origin] += float(word.weight * shares.get(word.stem, 0.0))
         return tuple(
-            ScorePart(name, value)
-            for name, value in sorted(parts.items(), key=lambda part: (-part[1], part[0]))
+            Part(name, origin, value)
+            for (name, origin), value in sorted(parts.items(), key=lambda part: (-part[1], part[0]))
             if value
         )
 
@@ -259,6 +256,79 @@ def _pinned(pin: Iterable[str], learned: Sequence[Word]) -> list[Word]:
     """Words that a person wants to count as much as the best of those that were learned."""
     most = max((word.weight for word in learned), default=0.0)
     return [Word(stem(one), one, max(most, _PINNED), "pinned") for text in pin for one in words(text)]
+
+
+class Words:
+    """The ranker that digest brings: words only, nothing to download, every point of a score explained."""
+
+    version = f"words {VERSION}"
+
+    def read(self, papers: Iterable[Paper]) -> Collection:
+        """Papers as numbers."""
+        return Collection(papers)
+
+    def learn(self, need: Need, papers: Collection) -> str:
+        """A lesson as JSON."""
+        return learn(need, papers).dump()
+
+    def judge(self, lesson: str, papers: Collection) -> Mapping[PaperId, Judged]:
+        """Scores and relations; a paper is related when its support reaches the threshold."""
+        learned = _loaded(lesson)
+        relations = learned.support(papers) / learned.threshold
+        whole = [""] * len(papers)
+        for keyword in learned.keywords:
+            for row in np.flatnonzero(keyword.stands_in(papers, side_by_side=False)):
+                whole[row] = whole[row] or keyword.written
+        scores = learned.scores(papers)
+        return {
+            paper.id: Judged(float(score), float(relation), words)
+            for paper, score, relation, words in zip(papers.papers, scores, relations, whole, strict=True)
+        }
+
+    def explain(self, lesson: str, paper: Paper, *, keywords: bool) -> tuple[ScorePart, ...]:
+        """The largest parts one by one, and what the many small ones come to."""
+        parts = _loaded(lesson).parts(paper)
+        named = [part for part in parts if keywords and part.origin == "keyword"]
+        learned = [part for part in parts if part.origin != "keyword"]
+        named += sorted(learned, key=lambda part: -abs(part.value))[:_NAMED]
+        rest = sum(part.value for part in learned) - sum(
+            part.value for part in named if part.origin != "keyword"
+        )
+        named.sort(key=lambda part: (-part.value, part.name))
+        made = [ScorePart(f"{part.name}{_FROM[part.origin]}", part.value) for part in named]
+        return (*made, ScorePart("other words", rest)) if abs(rest) > _NOTHING else tuple(made)
+
+    def why(self, lesson: str, paper: Paper, interest: str, *, keywords: bool) -> str:
+        """The words that count most, and whose words they are."""
+        parts = [part for part in _loaded(lesson).parts(paper) if part.value > 0]
+        matches = [part for part in parts if part.origin == "related"]
+        likes = [part for part in parts if part.origin in {"liked", "pinned"}]
+        by_matches, by_likes = (sum(part.value for part in some) for some in (matches, likes))
+        said = []
+        named: list[str] = []
+        if keywords and matches and by_matches * 2 >= by_likes:
+            named = [part.name for part in matches[:_SAID]]
+            said.append(f"{', '.join(named)}: words of {interest} papers")
+        liked = [part.name for part in likes if part.name not in named][:_SAID]
+        if liked and by_likes * 2 >= by_matches:
+            said.append(f"{', '.join(liked)}: words of papers you liked")
+        return "; ".join(said)
+
+    def terms(self, lesson: str) -> Sequence[tuple[str, float, str]]:
+        """The learned words, those that count most first."""
+        return [(word.shown, word.weight, word.origin) for word in _loaded(lesson).words]
+
+
+_NAMED = 5  # learned words that an explanation names one by one
+_SAID = 3  # and a mail
+_NOTHING = 1e-9
+_FROM: Mapping[Origin, str] = {
+    "keyword": "",
+    "related": " (learned)",
+    "liked": " (from your likes)",
+    "pinned": " (pinned)",
+}
+_loaded = lru_cache(maxsize=1 << 10)(Lesson.load)
 
 
 class _Space:
@@ -403,7 +473,8 @@ def _two_steps(liked: Integers, disliked: Integers, rough: Floats, space: _Space
     unjudged = np.ones(len(space.papers), bool)
     unjudged[liked] = unjudged[disliked] = False
     least = np.flatnonzero(unjudged)
-    least = least[np.argsort(rough[least], kind="stable")][: round(len(least) * _RELIABLE)]
+    # Rounded down: in a small collection, what is most like them is never among what is least like them.
+    least = least[np.argsort(rough[least], kind="stable")][: int(len(least) * _RELIABLE)]
     if len(least) > _MOST_NEGATIVE:
         least = least[np.linspace(0, len(least) - 1, _MOST_NEGATIVE).round().astype(np.int64)]
     # Each side counts as much as the other, and a dislike as much as a like.
@@ -428,10 +499,10 @@ def _least_squares(space: _Space, counts: Floats, wanted: Floats) -> Floats:
     whole = float(counts.sum())
 
     def scores(direction: Floats) -> Floats:
-        return np.bincount(row, entries * direction[column], len(papers))
+        return added_up(row, entries * direction[column], len(papers))
 
     def centre(weights: Floats) -> Floats:
-        return np.bincount(column, entries * weights[row], len(papers.stems))
+        return added_up(column, entries * weights[row], len(papers.stems))
 
     middle = centre(counts) / whole
 

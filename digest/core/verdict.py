@@ -40,6 +40,8 @@ class Verdict:
 
 _STATES: Mapping[str, State] = {
     "section": "shown",
+    "related": "shown",
+    "second_look": "shown",
     "overflow": "listed",
     "waiting": "waiting",
     "near_miss": "near_miss",

@@ -16,14 +16,17 @@ from digest.core.model import (
     Delivery,
     DeliveryState,
     Digest,
+    Judgement,
     Listing,
     Match,
+    Opinion,
     Paper,
     PaperId,
     Period,
     Recommendation,
     ScorePart,
     Section,
+    SectionKind,
     SourceReport,
 )
 
@@ -114,6 +117,7 @@ def recommendation_row(recommendation: Recommendation) -> dict[str, Any]:
         "matches": [[m.interest, m.keyword, m.field, m.start, m.end] for m in recommendation.matches],
         "parts": [[part.name, part.value] for part in recommendation.parts],
         "missing": list(recommendation.missing),
+        "note": recommendation.note,
     }
 
 
@@ -127,6 +131,7 @@ def recommendation(row: Row) -> Recommendation:
         matches=tuple(Match(*values) for values in row["matches"]),
         parts=tuple(ScorePart(*values) for values in row["parts"]),
         missing=tuple(row["missing"]),
+        note=row["note"],
     )
 
 
@@ -141,6 +146,21 @@ def appearance(row: Row) -> Appearance:
         score=row["score"],
         lowest=row["lowest"],
     )
+
+
+def judgement_row(judgement: Judgement) -> dict[str, Any]:
+    """The columns of a judgement, but for its profile."""
+    return {
+        "paper_id": judgement.paper.id,
+        "opinion": judgement.opinion,
+        "at": seconds(judgement.at),
+        "paper": paper_row(judgement.paper),
+    }
+
+
+def judgement(row: Row) -> Judgement:
+    """The judgement in a row."""
+    return Judgement(paper(row["paper"]), Opinion(row["opinion"]), instant(row["at"]))
 
 
 def report_row(report: SourceReport) -> dict[str, Any]:
@@ -188,9 +208,10 @@ def digest_row(digest: Digest) -> dict[str, Any]:
 def digest(row: Row, items: Sequence[Row]) -> Digest:
     """The digest in a row, with the rows of its papers in order."""
     kinds: dict[str, list[Recommendation]] = {"overflow": [], "waiting": [], "near_miss": []}
-    sections: dict[str, list[Recommendation]] = {}
+    sections: dict[tuple[str, SectionKind], list[Recommendation]] = {}
     for item in items:
-        place = sections.setdefault(item["section"], []) if item["kind"] == "section" else kinds[item["kind"]]
+        kind = item["kind"]
+        place = kinds[kind] if kind in kinds else sections.setdefault((item["section"], kind), [])
         place.append(recommendation(item))
     return Digest(
         id=row["id"],
@@ -200,7 +221,7 @@ def digest(row: Row, items: Sequence[Row]) -> Digest:
         issued_at=instant(row["issued_at"]),
         since=optional_instant(row["since"]),
         scanned=row["scanned"],
-        sections=tuple(Section(name, tuple(papers)) for name, papers in sections.items()),
+        sections=tuple(Section(name, tuple(papers), kind) for (name, kind), papers in sections.items()),
         overflow=tuple(kinds["overflow"]),
         waiting=tuple(kinds["waiting"]),
         near_misses=tuple(kinds["near_miss"]),

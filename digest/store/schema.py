@@ -23,7 +23,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest migration in `migrations/versions`."""
 
 metadata = MetaData()
@@ -73,6 +73,7 @@ listings = Table(
     Column("upvotes", Integer),
     Column("comments", Integer),
     Column("announce_type", Text),
+    Column("first_upvotes", Integer),  # when the listing was first seen
 )
 
 # Validators of the copies read last; written together with what was on them.
@@ -140,11 +141,12 @@ recommendations = Table(
     Column("paper", ForeignKey("papers.id"), nullable=False, index=True),
     Column("snapshot", ForeignKey("snapshots.hash"), nullable=False),
     Column("section", Text, nullable=False),  # the name of an interest; empty for the other kinds
-    Column("kind", Text, nullable=False),  # section, overflow, waiting, near_miss
+    Column("kind", Text, nullable=False),  # digest.core.model.Appearance.kind
     Column("score", Float, nullable=False),
     Column("matches", JSON, nullable=False),
     Column("parts", JSON, nullable=False),
     Column("missing", JSON, nullable=False),
+    Column("note", Text, nullable=False, server_default=""),
 )
 
 shown = Table(
@@ -153,6 +155,26 @@ shown = Table(
     Column("profile", Text, primary_key=True),
     Column("paper", ForeignKey("papers.id"), primary_key=True),
     Column("digest", ForeignKey("digests.id"), nullable=False),
+)
+
+# What people think of papers; a paper is kept as it was then, and need not be among `papers`.
+judgements = Table(
+    "judgements",
+    metadata,
+    Column("profile", Text, primary_key=True),
+    Column("paper_id", Text, primary_key=True),
+    Column("opinion", Text, nullable=False),  # digest.core.model.Opinion
+    Column("at", BigInteger, nullable=False),
+    Column("paper", JSON, nullable=False),
+)
+
+# What rankers learned, by a fingerprint of all that they learned from but the stored papers.
+lessons = Table(
+    "lessons",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("papers", Integer, nullable=False),  # how many were stored then
+    Column("content", Text, nullable=False),
 )
 
 deliveries = Table(

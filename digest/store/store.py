@@ -12,21 +12,27 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
+from functools import reduce
 from pathlib import Path
+from statistics import quantiles
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
     Engine,
+    Table,
     create_engine,
     delete,
     event,
+    false,
     func,
     insert,
     inspect,
+    or_,
     select,
     text,
+    true,
     update,
 )
 from sqlalchemy.engine import make_url
@@ -39,12 +45,15 @@ from digest.core.model import (
     Delivery,
     DeliveryState,
     Digest,
+    Judgement,
     Listing,
+    Opinion,
     Page,
     Paper,
     PaperId,
     PlannedDelivery,
     Progress,
+    Recommendation,
     Request,
     SourceReport,
     StoredPaper,
@@ -55,6 +64,8 @@ from digest.store.schema import (
     aliases,
     deliveries,
     digests,
+    judgements,
+    lessons,
     listings,
     pages,
     papers,
@@ -66,6 +77,8 @@ from digest.store.schema import (
 )
 
 _CHUNK = 500  # values in one IN (…): SQLite allows 32,766 variables, older ones 999
+_VOTED = 1000  # papers of a source whose upvotes say what is many there
+_VOTED_AT_LEAST = 20  # below, nothing is many
 _OPEN = (DeliveryState.PLANNED, DeliveryState.DEFERRED)
 
 
@@ -185,7 +198,7 @@ class Store:
                 new += is_new
                 revision += changed
                 row = {"paper": key, **records.listing_row(listing)}
-                statement = self._insert(listings).values(row)
+                statement = self._insert(listings).values(row | {"first_upvotes": listing.upvotes})
                 connection.execute(
                     statement.on_conflict_do_update(
                         index_elements=["paper", "source", "listed_on"],
@@ -222,20 +235,7 @@ class Store:
     ) -> tuple[int, bool, bool]:
         """Insert or merge a paper; gives its key, whether it is new, and whether its words changed."""
         names = identity.aliases(paper)
-        rows = connection.execute(
-            select(papers, aliases.c.alias)
-            .join(aliases)
-            .where(aliases.c.alias.in_(names))
-            .order_by(papers.c.id)
-        ).mappings()
-        known: dict[int, Paper] = {}
-        taken: set[str] = set()
-        for row in rows:
-            taken.add(row["alias"])
-            found = records.paper(row)
-            by_title = identity.is_bare(PaperId(row["alias"]))
-            if identity.may_merge(found, paper, by_title=by_title):
-                known[row["id"]] = found
+        known, taken = self._known(connection, paper)
         if not known:
             key = connection.execute(
                 insert(papers)
@@ -258,6 +258,24 @@ class Store:
             connection, key, [name for name in (*names, *identity.aliases(merged)) if name not in taken]
         )
         return key, False, changed
+
+    def _known(self, connection: Connection, paper: Paper) -> tuple[dict[int, Paper], set[str]]:
+        """What is stored of a paper, by key, and those of its aliases that are somebody's."""
+        rows = connection.execute(
+            select(papers, aliases.c.alias)
+            .join(aliases)
+            .where(aliases.c.alias.in_(identity.aliases(paper)))
+            .order_by(papers.c.id)
+        ).mappings()
+        known: dict[int, Paper] = {}
+        taken: set[str] = set()
+        for row in rows:
+            taken.add(row["alias"])
+            found = records.paper(row)
+            by_title = identity.is_bare(PaperId(row["alias"]))
+            if identity.may_merge(found, paper, by_title=by_title):
+                known[row["id"]] = found
+        return known, taken
 
     def _name(self, connection: Connection, key: int, names: Iterable[PaperId]) -> None:
         rows = [{"alias": name, "paper": key} for name in dict.fromkeys(names)]
@@ -321,18 +339,84 @@ class Store:
         query = select(papers).join(kept, kept.c.paper == papers.c.id).order_by(kept.c.rank)
         return self._papers(_of_sources(query.where(_not_shown_to(profile)), sources))
 
+    def risen(
+        self, profile: str, *, before: int, first_seen: datetime, sources: Sequence[str] = ()
+    ) -> tuple[StoredPaper, ...]:
+        """Papers that drew attention after a profile had passed them over, oldest first.
+
+        They were first seen at `first_seen` or later, their words are of the revision `before` or
+        older, and the profile was never shown them. Their upvotes at a source have come to its 0.9
+        quantile, from below or from where they were not known.
+        """
+        of_sources = listings.c.source.in_(sources) if sources else true()
+        many = self._many_upvotes(of_sources)
+        rose = (
+            select(listings.c.paper)
+            .where(listings.c.upvotes.is_not(None), of_sources)
+            .group_by(listings.c.paper, listings.c.source)
+            .having(
+                or_(
+                    false(),
+                    *(
+                        (listings.c.source == source)
+                        & (func.max(listings.c.upvotes) >= least)
+                        # A paper may be listed again, with the votes that it has by then.
+                        & (func.min(func.coalesce(listings.c.first_upvotes, -1)) < least)
+                        for source, least in many.items()
+                    ),
+                )
+            )
+        )
+        query = (
+            select(papers)
+            .where(
+                papers.c.revision <= before,
+                papers.c.first_seen >= records.seconds(first_seen),
+                papers.c.id.in_(rose),
+                _not_shown_to(profile),
+            )
+            .order_by(papers.c.revision)
+        )
+        return self._papers(query)
+
+    def _many_upvotes(self, of_sources: ColumnElement[bool]) -> dict[str, float]:
+        """The 0.9 quantile of the upvotes at each source, over its newest papers with known ones."""
+        by_paper = (
+            select(
+                listings.c.source,
+                func.max(listings.c.upvotes).label("upvotes"),
+                func.row_number()
+                .over(partition_by=listings.c.source, order_by=listings.c.paper.desc())
+                .label("place"),
+            )
+            .where(listings.c.upvotes.is_not(None), of_sources)
+            .group_by(listings.c.source, listings.c.paper)
+            .subquery()
+        )
+        upvotes: dict[str, list[int]] = defaultdict(list)
+        with self._reading() as connection:
+            query = select(by_paper.c.source, by_paper.c.upvotes).where(by_paper.c.place <= _VOTED)
+            for source, votes in connection.execute(query):
+                upvotes[source].append(votes)
+        return {
+            source: max(1, quantiles(votes, n=10, method="inclusive")[-1])
+            for source, votes in upvotes.items()
+            if len(votes) >= _VOTED_AT_LEAST
+        }
+
+    def paper_count(self) -> int:
+        """How many papers are stored."""
+        with self._reading() as connection:
+            return connection.execute(select(func.count()).select_from(papers)).scalar_one()
+
     def newest_papers(self, limit: int) -> tuple[StoredPaper, ...]:
         """The papers that came last, newest first."""
         return self._papers(select(papers).order_by(papers.c.revision.desc()).limit(limit))
 
     def find_papers(self, wanted: str) -> tuple[StoredPaper, ...]:
         """The papers that an identifier, an address or a piece of a title means, newest first."""
-        names = [
-            identity.paper_id(title=wanted, arxiv=wanted),
-            identity.paper_id(title=wanted, doi=wanted),
-            wanted,
-        ]
-        named = select(aliases.c.paper).where(aliases.c.alias.in_(names))
+        wanted = wanted.encode(errors="replace").decode()  # an argument may be any bytes (PEP 383)
+        named = select(aliases.c.paper).where(aliases.c.alias.in_(identity.names(wanted)))
         exact = self._papers(select(papers).where(papers.c.id.in_(named)))
         if exact:
             return exact
@@ -343,6 +427,12 @@ class Store:
             .order_by(papers.c.revision.desc())
             .limit(20)
         )
+
+    def known(self, met: Paper) -> Paper | None:
+        """What is stored of a paper."""
+        with self._reading() as connection:
+            known, _ = self._known(connection, met)
+        return next(iter(known.values()), None)
 
     def appearances(self, profile: str, paper: PaperId) -> tuple[Appearance, ...]:
         """What the digests of a profile said of a paper, newest first."""
@@ -417,8 +507,8 @@ class Store:
         self, connection: Connection, digest: Digest, planned: Sequence[PlannedDelivery]
     ) -> None:
         connection.execute(insert(digests).values(records.digest_row(digest)))
-        items = [
-            ("section", section.interest, item)
+        items: list[tuple[str, str, Recommendation]] = [
+            (section.kind, section.interest, item)
             for section in digest.sections
             for item in section.recommendations
         ]
@@ -442,7 +532,7 @@ class Store:
                 "kind": kind,
             }
             connection.execute(insert(recommendations).values(row | records.recommendation_row(item)))
-            if kind in {"section", "overflow"}:
+            if kind not in {"waiting", "near_miss"}:
                 connection.execute(
                     self._insert(shown)
                     .values(profile=digest.profile, paper=key, digest=digest.id)
@@ -460,6 +550,85 @@ class Store:
                     message=plan.message,
                 )
             )
+
+    # --- what people like, and what was learned -----------------------------------------------
+
+    def judge(self, profile: str, papers: Sequence[Paper], opinion: Opinion | None, *, now: datetime) -> int:
+        """Keep what a person thinks of papers, or forget it (None); gives how many that changed.
+
+        A paper that was judged under another of its identifiers is the same paper. Who says the same
+        again keeps the day on which it was said first, and whatever is known of the paper by now.
+        """
+        changed = 0
+        own = judgements.c.profile == profile
+        with self._writing() as connection:
+            before = {
+                row["paper_id"]: records.judgement(row)
+                for row in connection.execute(select(judgements).where(own)).mappings()
+            }
+            said = dict(before)
+            named: dict[PaperId, list[PaperId]] = defaultdict(list)
+            for key, judgement in said.items():
+                for name in identity.aliases(judgement.paper):
+                    named[name].append(key)
+            for met in papers:
+                keys = {
+                    key: None
+                    for name in identity.aliases(met)
+                    for key in named[name]
+                    if key in said
+                    and identity.may_merge(said[key].paper, met, by_title=identity.is_bare(name))
+                }
+                earlier = [said.pop(key) for key in keys]
+                is_said = bool(earlier) and all(one.opinion is opinion for one in earlier)
+                changed += bool(earlier) if opinion is None else not is_said
+                if opinion is not None:
+                    paper = reduce(identity.merge, (*(one.paper for one in earlier), met))
+                    at = min(one.at for one in earlier) if is_said else now
+                    said[paper.id] = Judgement(paper, opinion, at)
+                    for name in identity.aliases(paper):
+                        named[name].append(paper.id)
+            gone = [key for key in before if key not in said]
+            for start in range(0, len(gone), _CHUNK):
+                part = judgements.c.paper_id.in_(gone[start : start + _CHUNK])
+                connection.execute(delete(judgements).where(own, part))
+            rows = [
+                {"profile": profile, **records.judgement_row(judgement)}
+                for key, judgement in said.items()
+                if judgement != before.get(key)
+            ]
+            if rows:
+                self._put(connection, judgements, rows)
+        return changed
+
+    def judgements(self, profile: str) -> tuple[Judgement, ...]:
+        """What a person thinks of papers, in the order in which it was said."""
+        query = (
+            select(judgements)
+            .where(judgements.c.profile == profile)
+            .order_by(judgements.c.at, judgements.c.paper_id)
+        )
+        with self._reading() as connection:
+            return tuple(records.judgement(row) for row in connection.execute(query).mappings())
+
+    def lesson(self, key: str) -> tuple[int, str] | None:
+        """What a ranker learned, after the number of papers that were stored then."""
+        query = select(lessons.c.papers, lessons.c.content).where(lessons.c.key == key)
+        with self._reading() as connection:
+            row = connection.execute(query).first()
+        return None if row is None else (row.papers, row.content)
+
+    def keep_lesson(self, key: str, papers: int, content: str) -> None:
+        """Keep what a ranker learned in the place of what it had learned under that key."""
+        with self._writing() as connection:
+            self._put(connection, lessons, [{"key": key, "papers": papers, "content": content}])
+
+    def _put(self, connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
+        """Insert rows in the place of those with the same primary key."""
+        statement = self._insert(table)
+        keys = [column.name for column in table.primary_key]
+        values = {name: statement.excluded[name] for name in rows[0] if name not in keys}
+        connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=values), rows)
 
     # --- dispatch -----------------------------------------------------------------------------
 
