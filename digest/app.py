@@ -16,18 +16,30 @@ from functools import cache, cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from digest import config as configuration
 from digest import pipeline, plugins, resources
 from digest.config import Config, CredentialTable, EmailTable, SourceConfig
-from digest.core import mailbox
-from digest.core.model import Artifact, DeliveryState, Digest, Page, Profile, Reading, Request, SourceReport
+from digest.core import feedback, identity, mailbox
+from digest.core.model import (
+    Artifact,
+    DeliveryState,
+    Digest,
+    Opinion,
+    Page,
+    Paper,
+    PaperId,
+    Profile,
+    Reading,
+    Request,
+    SourceReport,
+)
 from digest.errors import ConfigError, DigestError, PluginError, SourceError
 from digest.pipeline import Collected, Composed, Dispatched, Outputs
-from digest.ports import Reader, Secret, Source
+from digest.ports import Ranker, Reader, Secret, Source
 
 _SIDE_BY_SIDE = 32
 """Sources that are read at once; most of them wait for their sites."""
@@ -40,6 +52,7 @@ if TYPE_CHECKING:
     from digest.deliver.file import FilePublisher
     from digest.deliver.smtp import SmtpDeliverer
     from digest.fetch.http import HttpFetcher, Network
+    from digest.library import Meant
     from digest.render.archive import ArchiveRenderer
     from digest.render.email import EmailRenderer
     from digest.render.feed import FeedRenderer
@@ -121,6 +134,14 @@ class App:
         known = ", ".join(profile.name for profile in self.config.profiles)
         raise ConfigError(f"no profile is called {name!r}", remedy=f"There are {known}.")
 
+    def profile(self, name: str | None) -> Profile:
+        """The profile of that name, which the only one needs not. Raises ConfigError."""
+        profiles = self.profiles(name)
+        if len(profiles) > 1:
+            known = ", ".join(profile.name for profile in profiles)
+            raise ConfigError("there are several profiles", remedy=f"Say which by --profile: {known}.")
+        return profiles[0]
+
     def trial(self, profile: str) -> Profile:
         """The profile of that name, or in a file that need not be configured. Raises ConfigError."""
         path = Path(profile).expanduser()
@@ -139,7 +160,36 @@ class App:
             sender=self._sender,
             base_url=self.config.feeds.base_url,
             formats=tuple(self.config.feeds.formats),
+            opinion_link=None
+            if self.config.serve.base_url is None
+            else partial(feedback.link, self.config.serve.base_url, self.feedback_key),
         )
+
+    def paper(self, name: PaperId) -> Paper | None:
+        """The stored paper that one of its identifiers means."""
+        with self.store() as store:
+            found = [stored.paper for stored in store.find_papers(name)]
+        return max(found, key=lambda paper: name in identity.aliases(paper), default=None)
+
+    def judge(self, profile: str, paper: Paper, opinion: Opinion | None, *, at: datetime) -> None:
+        """Keep what a profile thinks of a paper, or forget it (None)."""
+        with self.store() as store:
+            store.judge(profile, [paper], opinion, now=at)
+
+    def web_page(self, template: str, **values: object) -> str:
+        """A page of the server's own. Raises RenderError."""
+        from digest.render import render
+
+        return render(self._templates, template, **values)
+
+    @cached_property
+    def feedback_key(self) -> bytes:
+        """What signs the links of the mails. Raises CredentialError, StoreError."""
+        from digest.credentials import own_key
+        from digest.store.lock import make_folder
+
+        make_folder(self.config.data_dir)
+        return own_key(self.config.data_dir / "feedback.key")
 
     @property
     def _sender(self) -> str:
@@ -175,6 +225,11 @@ class App:
         from digest.deliver.file import FilePublisher
 
         return FilePublisher(self.config.output_dir)
+
+    def ranker(self) -> Ranker[Any]:
+        """What says which papers are related. Raises ConfigError, PluginError."""
+        made: Ranker[Any] = plugins.load("rankers", self.config.ranker, folder=self.config.path.parent)()
+        return made
 
     def deliverer(self, email: EmailTable) -> SmtpDeliverer:
         """What hands messages to a mail server. Raises ConfigError."""
@@ -289,6 +344,7 @@ class App:
             store,
             profiles,
             lambda: self.mailer,
+            self.ranker,
             now=at,
             send_empty=email is not None and email.when_empty == "send",
         )
@@ -313,6 +369,31 @@ class App:
             yield done
         if published:
             self.publisher.publish([self.archive.overview(self.config.profiles)])
+
+    def find_papers(
+        self,
+        store: Store,
+        profile: Profile,
+        named: Sequence[str],
+        *,
+        online: bool,
+        forgetting: bool = False,
+        announce: Callable[[int, str], None],
+    ) -> Meant:
+        """The papers that somebody means by names and files, looked up where they are not stored."""
+        from digest import library
+        from digest.sources import read_page
+
+        known = readers()
+        with closing(Fetchers(self.user_agent, self._network)) as fetcher:
+
+            def fetch(request: Request) -> Page:
+                page = fetcher.fetch(request, now=now())
+                assert page is not None  # noqa: S101 - as in `read`
+                return page
+
+            ways = library.Ways(fetch, lambda page: read_page(page, known), announce, online)
+            return library.find(store, profile.name, named, ways, forgetting=forgetting)
 
     def reports(self, store: Store) -> list[SourceReport]:
         """How the last reading of each source went, without those that are no longer configured."""
@@ -353,7 +434,7 @@ class App:
         publisher = FilePublisher(out)
         with self.store() as store:
             for profile in profiles:
-                digest = pipeline.draft(store, profile, now=at)
+                digest = pipeline.draft(store, profile, self.ranker, now=at)
                 publisher.publish(self.files(profile, digest))
                 yield digest, out / profile.name
 
@@ -438,6 +519,8 @@ def demo(out: Path, *, at: datetime) -> Iterator[tuple[Profile, Digest]]:
             sources=(SourceConfig("file", "huggingface", {"paths": [str(page.path)]}, page, ()),),
             email=None,
             feeds=configuration.FeedsTable(),
+            serve=configuration.ServeTable(),
+            ranker="words",
             network=configuration.NetworkTable(),
             profiles=profiles,
         )

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ from digest.errors import CredentialError
 
 KEYRING_TIMEOUT = 20.0  # seconds
 COMMAND_TIMEOUT = 30.0  # seconds
+_KEY_LENGTH = 32  # bytes, as many as the hash has (RFC 2104, 3)
 
 _ANOTHER_PLACE = 'say env = "NAME" or file = "PATH" (chmod 600) in place of keyring'
 
@@ -98,6 +101,46 @@ def store(name: str, secret: Secret, *, environ: Mapping[str, str]) -> None:
 def forget(name: str, *, environ: Mapping[str, str]) -> None:
     """Take a secret out of the keyring. Raises CredentialError, also when there is none."""
     _ask_keyring("forget", name, environ)
+
+
+def own_key(path: Path) -> bytes:
+    """The 32 random bytes that digest signs its own links with, made when the file is not there.
+
+    Two processes that make it at once agree on one. Raises CredentialError.
+    """
+    try:
+        if not path.exists():
+            _make_key(path)
+        mode, key = path.stat().st_mode, path.read_bytes()
+    except OSError as error:
+        raise CredentialError(
+            f"it can be neither read nor made: {error.strerror}",
+            place=f"file {path}",
+            remedy="Check the permissions of its folder",
+        ) from error
+    if len(key) != _KEY_LENGTH:
+        raise CredentialError(
+            "it is damaged",
+            place=f"file {path}",
+            remedy="Restore it, or delete it: then links in mails that were sent before stop working",
+        )
+    if mode & 0o077 and os.name == "posix":
+        raise CredentialError("others can read it", place=f"file {path}", remedy=f"Run `chmod 600 {path}`")
+    return key
+
+
+def _make_key(path: Path) -> None:
+    # Linking replaces nothing, and what it names is whole.
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)  # for its owner alone
+    try:
+        with open(descriptor, "wb") as stream:  # noqa: PTH123 - it is open already
+            stream.write(secrets.token_bytes(_KEY_LENGTH))
+            stream.flush()
+            os.fsync(descriptor)
+        with suppress(FileExistsError):  # another process was first
+            os.link(name, path)
+    finally:
+        Path(name).unlink()
 
 
 def _entry(name: str) -> str:

@@ -5,11 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
 
 import pytest
 from digests import hostile, profile, sample
 from playwright.sync_api import Browser, Route, sync_playwright
+from served import asked, composed, judged, serving
+from world import paper
 
+from digest.core.feedback import link
+from digest.core.model import Opinion
 from digest.render import environment
 from digest.render.archive import ArchiveRenderer
 from digest.render.email import EmailRenderer
@@ -19,7 +25,12 @@ DIGESTS = {"sample": sample(), "hostile": hostile()}
 
 
 def mail(name: str) -> str:
-    renderer = EmailRenderer(environment(), sender="digest@example.org", base_url="https://me.example.org")
+    renderer = EmailRenderer(
+        environment(),
+        sender="digest@example.org",
+        base_url="https://me.example.org",
+        opinion_link=partial(link, "https://me.example.org/digest", bytes(32)),
+    )
     return renderer.html(profile(), DIGESTS[name])
 
 
@@ -76,3 +87,27 @@ def test_it_fits_every_screen_asks_for_nothing_and_runs_nothing(
                 scheme == "dark"
             )
             context.close()
+
+
+def test_the_button_behind_a_link_of_the_mail_works_without_a_script(
+    browser: Browser, tmp_path: Path
+) -> None:
+    config = composed(tmp_path, paper("Swin for Ferns"), base_url="http://localhost:8470")
+    (liked,) = (address for address in asked(config) if "/like/" in address)
+    with serving(config) as server:
+        context = browser.new_context(java_script_enabled=False, viewport={"width": 320, "height": 600})
+        page = context.new_page()
+        complaints: list[str] = []
+        page.on("console", lambda message: complaints.append(message.text))
+        page.goto(liked.replace("http://localhost:8470", str(server.base_url).rstrip("/")))
+        box = page.get_by_role("button", name="More like this").bounding_box()
+        assert box is not None
+        assert box["height"] >= 44
+        page.get_by_role("button").click()
+        assert page.get_by_role("heading").inner_text() == "Recorded"
+        assert [one.opinion for one in judged(config)] == [Opinion.LIKE]
+        page.get_by_role("button", name="Undo").click()
+        assert page.get_by_role("heading").inner_text() == "Taken back"
+        assert judged(config) == []
+        assert not [text for text in complaints if "Content Security Policy" in text]
+        context.close()

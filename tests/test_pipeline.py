@@ -28,6 +28,7 @@ from digest.core.model import (
     Schedule,
     SourceReport,
 )
+from digest.core.relevance import Words
 from digest.core.verdict import Verdict
 from digest.errors import (
     ConfigError,
@@ -123,7 +124,7 @@ def collect(
 def compose(
     store: Store, *profiles: Profile, at: object = NOON, send_empty: bool = False
 ) -> list[pipeline.Composed]:
-    return list(pipeline.compose(store, profiles, Letters, now=at, send_empty=send_empty))  # type: ignore[arg-type]
+    return list(pipeline.compose(store, profiles, Letters, Words, now=at, send_empty=send_empty))  # type: ignore[arg-type]
 
 
 def dispatch(
@@ -410,7 +411,7 @@ def test_of_many_near_misses_the_best_are_kept(store: Store) -> None:
     )
     words = ("Swin", "Leaf", "Moss Leaf", "Swin Leaf Moss", "Moss", "Swin Leaf")
     store.add(listings(*map(paper, words)), (), report())
-    draft = pipeline.draft(store, few, now=NOON)
+    draft = pipeline.draft(store, few, Words, now=NOON)
     assert [one.paper.title for one in draft.near_misses] == ["Swin Leaf Moss", "Moss Leaf"]
     assert draft.near_misses[0].missing == ("'face' is required", "'fern' is required")
 
@@ -469,7 +470,7 @@ def test_an_author_alone_can_be_an_interest(store: Store) -> None:
 def test_another_process_may_have_composed_the_slot_meanwhile(store: Store) -> None:
     daily = replace(READER, schedule=Schedule((time(7),), tuple(range(7)), "Europe/Berlin"))
     store.add(listings(paper("Swin")), (), report())
-    slow = pipeline.compose(store, [daily, replace(daily, name="you")], Letters, now=NOON)
+    slow = pipeline.compose(store, [daily, replace(daily, name="you")], Letters, Words, now=NOON)
     assert next(slow).profile.name == "me"
     compose(store, replace(daily, name="you"))
     assert list(slow) == []
@@ -510,7 +511,7 @@ def test_a_template_that_fails_leaves_nothing_behind(store: Store) -> None:
 
     store.add(listings(paper("Swin")), (), report())
     with pytest.raises(RenderError):
-        list(pipeline.compose(store, [READER], Torn, now=NOON))
+        list(pipeline.compose(store, [READER], Torn, Words, now=NOON))
     assert store.progress("me") is None
     (made,) = compose(store, READER)
     assert titles(made) == ["Swin"]
@@ -518,14 +519,14 @@ def test_a_template_that_fails_leaves_nothing_behind(store: Store) -> None:
 
 def test_a_draft_is_what_would_come_and_writes_nothing(store: Store) -> None:
     store.add(listings(paper("Swin")), (), report())
-    drafted = pipeline.draft(store, READER, now=NOON)
+    drafted = pipeline.draft(store, READER, Words, now=NOON)
     assert [item.paper.title for item in drafted.recommendations] == ["Swin"]
     assert store.progress("me") is None
 
 
 def explained(store: Store, profile: Profile, title: str, *, at: datetime = NOON) -> pipeline.Explanation:
     (stored,) = store.find_papers(title)
-    return pipeline.explain(store, profile, stored, now=at)
+    return pipeline.explain(store, profile, stored, Words, now=at)
 
 
 def test_an_explanation_names_every_interest_with_its_parts(store: Store) -> None:

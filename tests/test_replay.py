@@ -18,6 +18,7 @@ from world import profile
 
 from digest import pipeline
 from digest.core.model import Interest, Page, Request
+from digest.core.relevance import Words
 from digest.errors import FetchError
 from digest.ports import Mailer
 from digest.sources.huggingface import HuggingFace
@@ -132,7 +133,7 @@ def test_every_paper_of_daily_papers_comes_exactly_once(
                     keep=lambda _source, _page: None,
                 )
             )
-            for composed in pipeline.compose(store, [EVERYTHING], no_mail, now=now):
+            for composed in pipeline.compose(store, [EVERYTHING], no_mail, Words, now=now):
                 if composed.digest is not None:
                     shown.update(item.paper.id for item in composed.digest.recommendations)
                     shown.update(item.paper.id for item in composed.digest.overflow)

@@ -21,6 +21,7 @@ from digest.core.board import Board
 from digest.core.model import Digest, Interest, Limits, Listing, Paper, Profile, StoredPaper
 from digest.core.query import compile_interest
 from digest.core.rank import corpus
+from digest.core.relevance import Words
 from digest.core.selection import Candidate, Selection, consider, day, is_too_old, select
 from digest.errors import RenderError
 from digest.store.store import Store
@@ -53,7 +54,7 @@ def test_a_paper_of_which_nothing_is_there_is_no_near_miss(tmp_path: Path) -> No
     who = profile("me", Interest("S", require=("swin",)))
     with closing(Store(f"sqlite:///{tmp_path}/digest.db")) as store:
         store.add(listings(paper("Leaves"), paper("Swin")), (), report())
-        digest = pipeline.draft(store, who, now=NOON)
+        digest = pipeline.draft(store, who, Words, now=NOON)
     assert [item.paper.title for item in digest.recommendations] == ["Swin"]
     assert digest.near_misses == ()
 
@@ -233,8 +234,8 @@ def test_what_is_carried_comes_once_and_the_better_of_a_day_never_later(
             store.add(listings(*found), (), report(at=at))
             if killed:
                 with suppress(RenderError):
-                    list(pipeline.compose(store, [who], Torn, now=at))
-            (made,) = pipeline.compose(store, [who], Letters, now=at)
+                    list(pipeline.compose(store, [who], Torn, Words, now=at))
+            (made,) = pipeline.compose(store, [who], Letters, Words, now=at)
             if made.digest is not None:
                 went += [(item.paper.id, today) for item in made.digest.recommendations]
             elif today >= len(days):

@@ -92,7 +92,7 @@ def _templates(app: App) -> str:
 
     profile = app.config.profiles[0]
     with app.store() as store:
-        made = list(app.files(profile, pipeline.draft(store, profile, now=now())))
+        made = list(app.files(profile, pipeline.draft(store, profile, app.ranker, now=now())))
     return f"{len(made)} forms of a digest can be made"
 
 

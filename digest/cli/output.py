@@ -28,6 +28,11 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def printable(text: str) -> str:
+    """The text on one line, without what would steer a terminal."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
 @contextmanager
 def progress(label: str, names: Sequence[str]) -> Iterator[Callable[[str], None]]:
     """A bar on a terminal while several things are done side by side; call what it gives with each name."""

@@ -10,13 +10,13 @@ from zoneinfo import ZoneInfo
 import click
 
 from digest.cli import options
-from digest.cli.output import count, document, line
+from digest.cli.output import count, document, line, printable
 from digest.errors import DigestError
 
 if TYPE_CHECKING:
     from digest.core.model import Match, Paper, ScorePart, StoredPaper
     from digest.core.verdict import Verdict
-    from digest.pipeline import Explanation
+    from digest.pipeline import Explanation, Relation
 
 _AROUND = 36  # characters on both sides of a hit
 _PLACES = 2  # of one keyword in one field; the others are counted
@@ -61,7 +61,7 @@ def explain(paper: str, config: str | None, profile: str | None, at: str | None,
     moment = options.instant(at, app.config.timezone)
     with app.store() as store:
         found = [
-            (stored, [pipeline.explain(store, one, stored, now=moment) for one in profiles])
+            (stored, [pipeline.explain(store, one, stored, app.ranker, now=moment) for one in profiles])
             for stored in store.find_papers(paper)
         ]
     if not found:
@@ -83,7 +83,7 @@ def explain(paper: str, config: str | None, profile: str | None, at: str | None,
     for number, (stored, explanations) in enumerate(found):
         if number:
             click.echo()
-        click.secho(_printable(stored.paper.title), bold=True)
+        click.secho(printable(stored.paper.title), bold=True)
         seen = f"{stored.first_seen.astimezone(zone):%a %d %b %Y, %H:%M}"
         line("", f"{stored.paper.id}, first seen {seen} on {', '.join(_sources(stored))}")
         for one in explanations:
@@ -111,6 +111,10 @@ def _explain(explanation: Explanation, stored: StoredPaper, zone: ZoneInfo) -> N
             line("", f"    {place}")
         for place in _places(outcome.against, stored.paper):
             line("", f"    against it: {place}")
+    wanted = {outcome.interest.interest.name for outcome, _ in explanation.outcomes if outcome.satisfied}
+    for relation in explanation.relations:
+        if relation.interest not in wanted:
+            line("", f"  related to {relation.interest}: {_related(relation)}")
 
 
 def _verdict(explanation: Explanation, stored: StoredPaper, zone: ZoneInfo) -> str:
@@ -168,6 +172,12 @@ def _cut(verdict: Verdict) -> str:
     return "; ".join(verdict.reasons) + scores
 
 
+def _related(relation: Relation) -> str:
+    """How near a paper is to an interest without a keyword, in parts of what it takes."""
+    reached = f"{max(0.0, relation.relation):.0%} of what it takes"
+    return f"yes, {reached}: {_sum(relation.parts)}" if relation.relation >= 1 else f"no, {reached}"
+
+
 def _lacking(missing: str) -> str:
     """`missing any of 'Swin'`, but `'face' is required`."""
     return missing if missing.endswith((" is required", " is excluded")) else f"missing {missing}"
@@ -176,7 +186,7 @@ def _lacking(missing: str) -> str:
 def _sum(parts: Sequence[ScorePart]) -> str:
     """`3.21 = Swin 2.61 + upvotes 0.60`."""
     total = f"{sum(part.value for part in parts):.2f}"
-    summands = " + ".join(f"{_printable(part.name)} {part.value:.2f}" for part in parts)
+    summands = " + ".join(f"{printable(part.name)} {part.value:.2f}" for part in parts)
     return f"{total} = {summands}" if parts else total
 
 
@@ -188,7 +198,7 @@ def _places(found: Iterable[Match], paper: Paper) -> Iterator[str]:
     for (keyword, field), matches in groups.items():
         more = f" and {len(matches) - _PLACES} more" if len(matches) > _PLACES else ""
         quoted = " · ".join(_quoted(paper.text(match.field), match) for match in matches[:_PLACES])
-        yield f"{_printable(keyword)} in {field}: {quoted}{more}"
+        yield f"{printable(keyword)} in {field}: {quoted}{more}"
 
 
 def _quoted(text: str, match: Match) -> str:
@@ -203,16 +213,11 @@ def _quoted(text: str, match: Match) -> str:
     before, hit, after = text[start : match.start], text[match.start : match.end], text[match.end : end]
     return (
         ("…" if start else "")
-        + _printable(before)
-        + click.style(_printable(hit), bold=True, underline=True)
-        + _printable(after)
+        + printable(before)
+        + click.style(printable(hit), bold=True, underline=True)
+        + printable(after)
         + ("…" if end < len(text) else "")
     )
-
-
-def _printable(text: str) -> str:
-    """The text on one line, without what would steer a terminal."""
-    return "".join(character if character.isprintable() else " " for character in text)
 
 
 def _explanation_document(explanation: Explanation) -> dict[str, object]:
@@ -235,6 +240,7 @@ def _explanation_document(explanation: Explanation) -> dict[str, object]:
             }
             for outcome, parts in explanation.outcomes
         ],
+        "relations": [asdict(relation) for relation in explanation.relations],
     }
 
 

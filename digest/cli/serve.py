@@ -16,11 +16,15 @@ def serve(config: str | None, host: str, port: int) -> None:
     """Feeds, archive pages and health over HTTP, for this machine alone."""
     import uvicorn
 
-    from digest.web import server
+    from digest.web import opinions, server
 
     server.check_host(host)
     app = options.load(config)
-    line("Serving", f"http://{host}:{port}/", colour="green")
-    uvicorn.run(
-        server.application(app.config.output_dir, app.health), host=host, port=port, log_level="warning"
+    base_url = app.config.serve.base_url
+    application = server.application(
+        app.config.output_dir,
+        app.health,
+        outside=None if base_url is None else server.Outside(base_url, opinions.routes(app)),
     )
+    line("Serving", f"http://{host}:{port}/", colour="green")
+    uvicorn.run(application, host=host, port=port, log_level="warning")

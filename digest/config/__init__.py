@@ -30,6 +30,7 @@ from digest.config.tables import (
     NetworkTable,
     ProfileTable,
     RootTable,
+    ServeTable,
 )
 from digest.core.model import Channel, Interest, Limits, Profile, Schedule
 from digest.core.query import compile_interest
@@ -42,6 +43,7 @@ __all__ = [
     "EmailTable",
     "FeedsTable",
     "NetworkTable",
+    "ServeTable",
     "SourceConfig",
     "call",
     "find",
@@ -64,6 +66,8 @@ class Config:
     sources: tuple[SourceConfig, ...]
     email: EmailTable | None
     feeds: FeedsTable
+    serve: ServeTable
+    ranker: str
     network: NetworkTable
     profiles: tuple[Profile, ...]
 
@@ -128,6 +132,8 @@ def load(path: Path) -> Config:
         sources=sources,
         email=root.email,
         feeds=root.feeds,
+        serve=root.serve,
+        ranker=root.ranker,
         network=root.network,
         profiles=profiles,
     )
@@ -185,6 +191,8 @@ def _profile(document: Document, root: RootTable | None, timezone: str, sources:
                 query=interest.query,
                 weight=interest.weight,
                 max_papers=interest.max_papers,
+                pin=tuple(interest.pin),
+                ban=tuple(interest.ban),
             )
             for interest in table.interests
         ),
@@ -205,6 +213,8 @@ def _profile(document: Document, root: RootTable | None, timezone: str, sources:
             max_age_days=table.max_age_days,
             lookback_days=table.lookback_days,
             near_misses=table.near_misses,
+            related=table.related,
+            second_look=table.second_look,
         ),
     )
 

@@ -7,6 +7,7 @@ import re
 from datetime import time
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
 from pydantic import (
@@ -54,6 +55,7 @@ def _mailbox(value: str) -> str:
 def _http_url(value: str) -> str:
     if not re.fullmatch(r"https?://[^\s/?#]+[^\s?#]*", value):
         raise ValueError("write an address that begins with https:// or http://")
+    urlsplit(value)  # refuses half an IPv6 address
     return value.rstrip("/")
 
 
@@ -133,6 +135,12 @@ class FeedsTable(_Table):
     entries: Annotated[int, Field(gt=0, le=1000)] = 100
 
 
+class ServeTable(_Table):
+    """`[serve]`: where `digest serve` can be reached from outside, through a proxy."""
+
+    base_url: HttpUrl | None = None
+
+
 class NetworkTable(_Table):
     """`[network]`: the way to the sites that are read."""
 
@@ -171,10 +179,12 @@ class RootTable(_Table):
     database: str | None = None
     contact: str | None = None
     profiles: OneOrMore = ["profiles/*.toml"]
+    ranker: Annotated[str, Field(min_length=1)] = "words"
     schedule: ScheduleTable | None = None
     sources: Annotated[list[SourceTable], Field(min_length=1)]
     email: EmailTable | None = None
     feeds: FeedsTable = FeedsTable()
+    serve: ServeTable = ServeTable()
     network: NetworkTable = NetworkTable()
 
 
@@ -190,6 +200,8 @@ class InterestTable(_Table):
     query: str | None = None
     weight: Positive = 1.0
     max_papers: Annotated[int, Field(gt=0)] | None = None
+    pin: list[str] = []
+    ban: list[str] = []
 
 
 class ProfileTable(_Table):
@@ -209,4 +221,5 @@ class ProfileTable(_Table):
     lookback_days: Days = 3
     near_misses: Annotated[int, Field(ge=0)] = 5
     related: Annotated[int, Field(ge=0)] = 5
+    second_look: Annotated[int, Field(ge=0)] = 3
     interests: Annotated[list[InterestTable], Field(min_length=1)]

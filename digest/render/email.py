@@ -24,15 +24,17 @@ from email.message import EmailMessage
 from email.parser import BytesParser
 from email.policy import SMTP, compat32
 from email.utils import format_datetime, parseaddr
+from functools import partial
 from hashlib import sha256
 
 import css_inline
 import jinja2
 
+from digest.core.feedback import Action
 from digest.core.mailbox import Mailbox, parse
-from digest.core.model import Digest, Profile, Recommendation
+from digest.core.model import Digest, Paper, PaperId, Profile, Recommendation
 from digest.errors import RenderError
-from digest.render import FEEDS, counts, due, gaps, joined, one_line, quantity, render, shortened
+from digest.render import FEEDS, counts, due, gaps, http_url, joined, one_line, quantity, render, shortened
 
 BUDGET = 80_000
 """Bytes of the HTML part, before transfer encoding."""
@@ -61,7 +63,11 @@ class Extent:
 
 
 class EmailRenderer:
-    """Composes a digest as a message, and as the two texts that it is made of."""
+    """Composes a digest as a message, and as the two texts that it is made of.
+
+    `opinion_link` gives the address where a profile says what it thinks of a paper; without it no
+    card asks.
+    """
 
     def __init__(
         self,
@@ -70,11 +76,13 @@ class EmailRenderer:
         sender: str,
         base_url: str | None,
         formats: tuple[str, ...] = ("rss", "atom", "json"),
+        opinion_link: Callable[[str, PaperId, Action], str] | None = None,
     ) -> None:
         self._environment = environment
         self._sender = sender
         self._base_url = base_url
         self._formats = formats
+        self._opinion_link = opinion_link
 
     def compose(self, profile: Profile, digest: Digest, recipient: str) -> bytes:
         """The message for one recipient, RFC 5322 with CRLF. Raises RenderError."""
@@ -171,8 +179,19 @@ class EmailRenderer:
             more=max(len(tail) - extent.titles, 0),
             archive_url=archive_url,
             feeds=feeds,
+            opinions=partial(self._opinions, profile),
         )
         return filled.rstrip() + "\n"
+
+    def _opinions(self, profile: Profile, paper: Paper) -> list[tuple[str, str]]:
+        """What a reader may say of a paper, as label and address."""
+        if self._opinion_link is None:
+            return []
+        offered: tuple[tuple[str, Action], ...] = (("More like this", "like"), ("Less like this", "dislike"))
+        links = [
+            (label, http_url(self._opinion_link(profile.name, paper.id, action))) for label, action in offered
+        ]
+        return [(label, url) for label, url in links if url]  # none if it is too long to be opened
 
 
 def _most(limit: int, size: Callable[[int], int]) -> int:

@@ -1,25 +1,51 @@
-"""Feeds and archive pages over HTTP, as they stand in `output_dir`, and `/healthz`.
+"""Feeds and archive pages over HTTP, as they stand in `output_dir`, `/healthz`, and opinions.
 
-Only this machine is answered: there is no authentication yet, and a digest tells what somebody reads.
+The server listens on this machine alone: there is no authentication, and a digest tells what somebody
+reads. What the links of a mail lead to must be reached from outside, and brings its own tokens: where
+`[serve] base_url` is set, a reverse proxy may hand over requests for that address, and they are
+answered below `/opinion/` and at `/healthz` alone. The proxy may take a path off that `base_url` has,
+or leave it on. It should hand on those paths only, and say what it was asked for:
+
+    location /digest/opinion/ { proxy_pass http://127.0.0.1:8470; proxy_set_header Host $host; }    # nginx
+    handle /digest/opinion/* { reverse_proxy 127.0.0.1:8470 }                                       # Caddy
+
+A request counts as one from outside by its `Host`, and by the headers that proxies add, because some
+replace the `Host` by the address of this server. nginx does so and adds none, unless it is told to.
 """
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Mount, Route, Router
 from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
+from starlette.types import Receive, Scope, Send
 
 from digest.errors import ConfigError
+
+_LOOPBACK = ("localhost", "127.0.0.1", "[::1]", "::1")
+# RFC 7239; RFC 9110, 7.6.3; and what proxies have added since before either.
+_OF_PROXIES = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host")
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What others may reach, by the address that a proxy has for it."""
+
+    base_url: str
+    opinions: Sequence[BaseRoute]  # below /opinion
 
 
 class _Files(StaticFiles):
@@ -31,24 +57,51 @@ class _Files(StaticFiles):
         return response
 
 
-def application(folder: Path, health: Callable[[], Mapping[str, object]]) -> Starlette:
-    """What is served: the files of `folder`, and the health as JSON, 503 unless it says `ok`."""
+def application(
+    folder: Path, health: Callable[[], Mapping[str, object]], *, outside: Outside | None = None
+) -> Starlette:
+    """What is served: the files of `folder`, the health as JSON, 503 unless it says `ok`, and opinions."""
 
-    def healthz(_request: Request) -> JSONResponse:
+    def is_guest(scope: Scope) -> bool:
+        return outside is not None and _is_from_outside(scope)
+
+    def healthz(request: Request) -> JSONResponse:
         found = health()
-        return JSONResponse(dict(found), status_code=200 if found["ok"] else 503)
+        # What is more than whether all is well names what is read.
+        told = {"ok": found["ok"]} if is_guest(request.scope) else dict(found)
+        return JSONResponse(told, status_code=200 if found["ok"] else 503)
+
+    shared: list[BaseRoute] = [Route("/healthz", healthz)]
+    if outside is not None:
+        shared.append(Mount("/opinion", routes=outside.opinions))
+    every = Router([*shared, Mount("/", _Files(directory=folder, html=True, check_dir=False))])
+    few = Router(shared)
+    address = urlsplit(outside.base_url if outside else "")
+
+    async def door(scope: Scope, receive: Receive, send: Send) -> None:
+        rest = scope["path"].removeprefix(unquote(address.path))
+        if rest == "/healthz" or rest.startswith("/opinion/"):
+            scope = dict(scope) | {"path": rest}
+        await (few if is_guest(scope) else every)(scope, receive, send)
 
     return Starlette(
-        routes=[
-            Route("/healthz", healthz),
-            Mount("/", _Files(directory=folder, html=True, check_dir=False)),
-        ],
+        routes=[Mount("/", door)],
         middleware=[
             # A page on the web cannot read a server on this machine by naming it otherwise (DNS rebinding).
-            Middleware(TrustedHostMiddleware, allowed_hosts=["localhost", "127.0.0.1", "[::1]", "::1"]),
+            Middleware(
+                TrustedHostMiddleware,
+                allowed_hosts=[*_LOOPBACK, *([address.hostname] if address.hostname else [])],
+                www_redirect=False,
+            ),
             Middleware(GZipMiddleware, minimum_size=1000),
         ],
     )
+
+
+def _is_from_outside(scope: Scope) -> bool:
+    headers = Headers(scope=scope)
+    host = re.sub(r":\d*$", "", headers.get("host", ""))
+    return host.lower() not in _LOOPBACK or any(name in headers for name in _OF_PROXIES)
 
 
 def check_host(host: str) -> None:
