@@ -48,6 +48,7 @@ VERSION = "1"
 _BEST = 10  # papers whose words the first feedback learns; 5 and 15 were worse
 _WORDS = 50  # that it learns
 _FIRST, _SECOND = 0.5, 0.3  # what feedback counts beside the keywords
+_MANY = 100  # papers of which feedback counts half as much as of very many
 _STANDING_OUT = 4.0  # standard deviations above the mean, for keywords
 _LIKE_STANDING_OUT, _LIKE_FEEDBACK = 2.0, 0.75
 _FEW = 2  # likes that are no more than a centroid
@@ -98,23 +99,31 @@ class Keyword(NamedTuple):
             return np.ones(len(papers))
         present = np.zeros(len(papers))
         for word in self.words:
-            present += word.rarity * (papers.word(word.stem, word.apart) > 0)
+            present += word.rarity * (self._weight(word, papers) > 0)
         return present / whole
 
     def scores(self, papers: Collection) -> Floats:
         """What it adds to each paper's score."""
         found = np.zeros(len(papers))
         for word in self.words:
-            found += word.rarity * papers.word(word.stem, word.apart)
+            found += word.rarity * self._weight(word, papers)
         for pair in self.pairs:
             found += pair.rarity * papers.pair(pair.first, pair.second, pair.together)
         return found * self.coordination(papers)
+
+    def _weight(self, word: KeyWord, papers: Collection) -> Floats:
+        """What one of its words weighs in each paper, also where it is spelled as one with its neighbour."""
+        weight = papers.word(word.stem, word.apart)
+        for pair in self.pairs:
+            if word.stem in pair[:2]:
+                weight = np.maximum(weight, papers.word(pair.together))
+        return weight
 
     def stands_in(self, papers: Collection, *, side_by_side: bool) -> Truths:
         """In which papers all of its words stand, anywhere or as they are written."""
         found = np.full(len(papers), fill_value=bool(self.words))
         for word in self.words:
-            found &= papers.word(word.stem, word.apart) > 0
+            found &= self._weight(word, papers) > 0
         for pair in self.pairs if side_by_side else ():
             found &= papers.pair(pair.first, pair.second, pair.together) > 0
         return found
@@ -221,13 +230,17 @@ class Lesson:
 
 def learn(need: Need, papers: Collection) -> Lesson:
     """What a collection teaches about a need; a judged paper that it lacks is passed over."""
+    if not len(papers):
+        keywords = tuple(_keyword(written, papers) for written in need.keywords)
+        return Lesson(keywords, tuple(_pinned(need.pin, ())))
     space = _Space(papers, {one for word in need.ban for one in stems(word)})
     keywords, model = _from_keywords(need, space)
     learned = _words(model.weights, "related", space)
     scores, spread = model.scores, float(model.scores.std())
     judged = _from_judgements(need, space)
     if judged is not None:
-        part = min(_MOST_LIKES, max(1, len(need.liked)) / _HALF) if spread else 1.0
+        liked = len(papers.rows.keys() & need.liked)
+        part = min(_MOST_LIKES, max(1, liked) / _HALF) if spread else 1.0
         factor = part * (spread or 1.0) / (float(judged.scores.std()) or 1.0)
         learned += _words(factor * judged.weights, "liked", space)
         scores = scores + factor * judged.scores
@@ -371,6 +384,11 @@ class _Model:
         self.scores = scores
         self.weights = np.zeros(len(space.papers.stems))
 
+    def heed(self, direction: Floats, part: float) -> None:
+        """Add a direction that was learned from the papers: the fewer they are, the less it counts."""
+        several = len(self.space.papers)
+        self.add(direction, part * several / (several + _MANY))
+
     def add(self, direction: Floats, part: float) -> None:
         """Add a direction, which then has `part` of the standard deviation that scores have."""
         added = self.space.scores(direction)
@@ -380,7 +398,7 @@ class _Model:
             self.scores = self.scores + factor * added
             self.weights += factor * direction
 
-    def heed(self, standing_out: float, part: float, *, but: Integers | None = None) -> None:
+    def heed_all(self, standing_out: float, part: float, *, but: Integers | None = None) -> None:
         """Feedback from all papers that stand out, by how far they do."""
         spread = float(self.scores.std())
         if not spread:
@@ -389,7 +407,7 @@ class _Model:
         if but is not None:
             out[but] = 0.0
         if out.any():
-            self.add(self.space.unusual(self.space.centre(out)), part)
+            self.heed(self.space.unusual(self.space.centre(out)), part)
 
 
 def _from_keywords(need: Need, space: _Space) -> tuple[tuple[Keyword, ...], _Model]:
@@ -405,11 +423,11 @@ def _from_keywords(need: Need, space: _Space) -> tuple[tuple[Keyword, ...], _Mod
     best = best[model.scores[best] > 0]
     if len(best):
         weights = np.zeros(len(papers))
-        weights[best] = 1.0
+        weights[best] = model.scores[best]
         direction = space.centre(weights)
         direction[np.argsort(-direction, kind="stable")[_WORDS:]] = 0.0
-        model.add(direction, _FIRST)
-        model.heed(_STANDING_OUT, _SECOND)
+        model.heed(direction, _FIRST)
+        model.heed_all(_STANDING_OUT, _SECOND)
     return keywords, model
 
 
@@ -457,7 +475,7 @@ def _from_judgements(need: Need, space: _Space) -> _Model | None:
         direction = _two_steps(liked, disliked, space.scores(direction), space)
     model.add(direction, 1.0)
     if len(liked):
-        model.heed(_LIKE_STANDING_OUT, _LIKE_FEEDBACK, but=disliked)
+        model.heed_all(_LIKE_STANDING_OUT, _LIKE_FEEDBACK, but=disliked)
     return model
 
 
@@ -541,4 +559,7 @@ def _threshold(lesson: Lesson, papers: Collection, liked: Iterable[PaperId]) -> 
     usual = float(support.mean())
     if not belongs.any():
         return usual + _CLEARLY * spread
-    return max(usual + _HARDLY * spread, _BELONGING * float(np.median(support[belongs])))
+    # Of a subject that many papers have, none stands out by much.
+    share = float(belongs.mean())
+    hardly = min(_HARDLY, 0.6 * math.sqrt((1 - share) / share))
+    return max(usual + hardly * spread, _BELONGING * float(np.median(support[belongs])))
