@@ -457,21 +457,23 @@ class _Desk:
         nearly = [(interest, board.nearly(interest) & new & ~wanted) for interest in item.interests]
         best = self._ranking(new).best(nearly) if any(some for _, some in nearly) else []
 
-        def considered(some: Iterable[int]) -> Iterator[Candidate]:
-            for number in some:
-                candidate = self.consider(item, board.findings[number])
-                if candidate is not None:
-                    yield candidate
-
         shown = [*numbers(wanted & new), *(number for _, number in best[: limits.near_misses])]
-        selection = select(item.profile, considered(shown), waited=considered(waited))
+        selection = select(item.profile, self._considered(item, shown), waited=self._considered(item, waited))
         related = section("related", self._related(item, new & ~wanted), limits.related)
         risen = section("second_look", self._risen(item, candidates), limits.second_look)
+        belonging = {one.paper.id for kind in related for one in kind.recommendations}
         return replace(
             selection,
             sections=(*selection.sections, *related, *risen),
+            near_misses=tuple(one for one in selection.near_misses if one.paper.id not in belonging),
             too_old=(wanted & old).bit_count(),
         )
+
+    def _considered(self, item: _Due, some: Iterable[int]) -> Iterator[Candidate]:
+        for number in some:
+            candidate = self.consider(item, self._board.findings[number])
+            if candidate is not None:
+                yield candidate
 
     # --- what is learned ----------------------------------------------------------------------
 
@@ -532,24 +534,24 @@ class _Desk:
             sources=item.profile.sources,
         )
         current = {stored.paper.id for stored in (*candidates.waited, *candidates.new)}
-        papers = bits(self._put(stored) for stored in risen if stored.paper.id not in current)
+        known = current | {one.paper.id for one in item.judgements}
+        papers = bits(
+            self._put(stored)
+            for stored in risen
+            if stored.paper.id not in known and not is_too_old(stored, item.profile.limits, item.slot)
+        )
         wanted = reduce(or_, map(self._board.wanted, item.interests), 0) & papers
-        for number in numbers(wanted):
-            candidate = self.consider(item, self._board.findings[number])
-            if candidate is not None:
-                found = candidate.recommendation
-                yield Relative(replace(found, note=attention(found.listings)), math.inf, is_whole=True)
+        for candidate in self._considered(item, numbers(wanted)):
+            yield Relative(_noted(candidate.recommendation), math.inf, is_whole=True)
         for number, interest, lesson, judged in self._relations(item, papers & ~wanted, at_least=_HALFWAY):
             relative = self._relative(number, interest, lesson, judged)
-            found = relative.recommendation
-            note = " · ".join(filter(None, (attention(found.listings), found.note)))
-            yield replace(relative, recommendation=replace(found, note=note))
+            yield replace(relative, recommendation=_noted(relative.recommendation))
 
     def _relations(
         self, item: _Due, papers: int, *, at_least: float
     ) -> Iterator[tuple[int, CompiledInterest, str, Judged]]:
         """The papers that are related to an interest, each with the interest it is related to most."""
-        disliked = {one.paper.id for one in item.judgements}
+        known = {one.paper.id for one in item.judgements}
         best: dict[int, tuple[float, int, str, Judged]] = {}
         for place, interest in enumerate(item.interests):
             allowed = self._board.allowed(interest) & papers
@@ -560,7 +562,7 @@ class _Desk:
             for number in numbers(allowed):
                 paper = self._board.findings[number].paper.id
                 its = judged[paper]
-                if its.relation >= at_least and paper not in disliked:
+                if its.relation >= at_least and paper not in known:
                     found = best.get(number)
                     if found is None or its.relation > found[0]:
                         best[number] = its.relation, place, lesson, its
@@ -610,6 +612,11 @@ def _with(found: Recommendation, added: Iterable[ScorePart], why: str) -> Recomm
     """A recommendation with more parts to its score."""
     parts = (*found.parts, *added)
     return replace(found, parts=parts, score=sum(part.value for part in parts), note=why)
+
+
+def _noted(found: Recommendation) -> Recommendation:
+    """A recommendation of a paper that drew attention."""
+    return replace(found, note=" · ".join(filter(None, (attention(found.listings), found.note))))
 
 
 class _Tutor:

@@ -39,23 +39,28 @@ def rank(papers: Path, requests: Path, out: Path, ranker: str) -> None:
     asked = [_request(line, place, known) for line, place in _lines(requests)]
     needed = {one for _, need, ranked in asked for one in (*need.liked, *need.disliked, *ranked)}
     read = made.read(_history(known, needed))
-    with out.open("w", encoding="utf-8") as answers:
+    try:
+        answers = out.open("w", encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"this file cannot be written: {error.strerror}", place=str(out)) from error
+    with answers:
         for qid, need, ranked in asked:
             judged = made.judge(made.learn(need, read), read)
             scores = {one: judged[one].score for one in ranked}
-            answers.write(json.dumps({"qid": qid, "scores": scores}, ensure_ascii=False) + "\n")
+            # In ASCII: an id that came as half a pair of surrogates is no UTF-8.
+            answers.write(json.dumps({"qid": qid, "scores": scores}) + "\n")
 
 
 def _lines(file: Path) -> Iterator[tuple[Mapping[str, Any], str]]:
     """The objects of a file, each with its place. Raises ConfigError."""
-    with file.open(encoding="utf-8") as lines:
+    with file.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
             place = f"{file}:{number}"
             try:
-                found = json.loads(line)
-            except ValueError as error:
+                found = json.loads(line.decode())
+            except (ValueError, RecursionError) as error:
                 raise ConfigError(f"this is no JSON: {error}", place=place) from error
             if not isinstance(found, dict):
                 raise ConfigError("this is no JSON object", place=place, remedy="Write one object a line.")
@@ -110,7 +115,7 @@ def _request(
 def _history(known: Mapping[PaperId, Paper], needed: Iterable[PaperId]) -> Iterator[Paper]:
     """The papers that are needed, and of the others evenly as many as are read in a few seconds."""
     needed = {one: None for one in needed if one in known}
-    others = [paper for paper in known.values() if paper.id not in needed]
+    others = sorted((paper for paper in known.values() if paper.id not in needed), key=lambda one: one.id)
     every = max(1, -(-len(others) // _HISTORY))
     yield from (known[one] for one in needed)
     yield from others[::every]

@@ -253,6 +253,13 @@ def _check_interest(table: InterestTable, document: Document, keys: tuple[Key, .
         words: dict[str, Any] = {name: tuple(getattr(table, name))}
         _check_words(Interest(table.name, **words), document, (*keys, name))
     _check_words(Interest(table.name, query=table.query), document, (*keys, "query"))
+    for name in ("pin", "ban"):
+        if not all(any(map(str.isalnum, text)) for text in getattr(table, name)):
+            raise ConfigError(
+                f"{name}: one of these has no word in it",
+                place=document.place((*keys, name)),
+                remedy=f'Write {name} = ["word"].',
+            )
 
 
 def _check_words(interest: Interest, document: Document, keys: tuple[Key, ...]) -> None:
