@@ -326,6 +326,8 @@ def explain(
     else:
         # When it was considered is not kept, but that was not before it came.
         verdict = why_not(profile, stored, candidate, stored.first_seen)
+        risen = of_selection(desk.select(item, candidates), profile, stored, candidate, now)
+        coming = risen if risen.state == "shown" else None  # for a second look
     return Explanation(
         profile=profile,
         verdict=verdict,
@@ -511,7 +513,7 @@ class _Desk:
         for interest in item.interests:
             lesson = self.lesson(item, interest)
             if lesson is not None:
-                judged = self._judge(lesson, paper)[stored.paper.id]
+                judged = self._judge(lesson, paper).get(stored.paper.id, Judged(0.0))
                 parts = _weighted(interest, self.ranker.explain(lesson, stored.paper, keywords=True))
                 made.append(Relation(interest.interest.name, judged.relation, parts))
         return tuple(made)
@@ -561,8 +563,8 @@ class _Desk:
             judged = self._judge(lesson, papers)
             for number in numbers(allowed):
                 paper = self._board.findings[number].paper.id
-                its = judged[paper]
-                if its.relation >= at_least and paper not in known:
+                its = judged.get(paper)  # a ranker may have nothing to say of a paper
+                if its is not None and its.relation >= at_least and paper not in known:
                     found = best.get(number)
                     if found is None or its.relation > found[0]:
                         best[number] = its.relation, place, lesson, its
@@ -590,9 +592,14 @@ class _Desk:
             self._read = known, read
         judged = self._judged.get((lesson, known))
         if judged is None:
+            if len(self._judged) >= _REMEMBERED:
+                self._judged.clear()
             judged = self._judged[lesson, known] = self.ranker.judge(lesson, read)
         return judged
 
+
+_REMEMBERED = 1_000
+"""Lessons that are at hand, and what they make of the papers of a day: about 0.1 GB."""
 
 _HALFWAY = 0.5
 """The relation of a paper that was passed over, but not by much."""
@@ -648,6 +655,8 @@ class _Tutor:
             return None
         name = key(need, self.ranker.version)
         if name not in self._lessons:
+            if len(self._lessons) >= _REMEMBERED:
+                self._lessons.clear()
             kept = self._store.lesson(name)
             if kept is None or self._stored > kept[0] * _GROWN:
                 kept = self._stored, self.ranker.learn(need, self._history)

@@ -106,7 +106,7 @@ class Ranker(Protocol[Read]):
         """What stored papers teach about a need; a judged paper that is not among them is passed over."""
 
     def judge(self, lesson: str, papers: Read) -> Mapping[PaperId, Judged]:
-        """What becomes of each paper."""
+        """What becomes of each paper; one that is left out is not related."""
 
     def explain(self, lesson: str, paper: Paper, *, keywords: bool) -> tuple[ScorePart, ...]:
         """The summands of a paper's score, best first; those of keywords only if they are asked for."""

@@ -263,11 +263,10 @@ def test_odd_papers_and_odd_needs_make_no_odd_numbers(papers: Sequence[Paper], n
     for seen in (read, STORED):
         assert np.isfinite(lesson.scores(seen)).all()
         assert np.isfinite(lesson.support(seen)).all()
-    assert math.isfinite(lesson.spread)
-    assert lesson.threshold == math.inf  # so few papers teach nothing of what is related
+    assert not lesson.thresholds  # so few papers teach nothing of what is related
     lesson = learn(need, STORED)
     assert np.isfinite(lesson.scores(read)).all()
-    assert not math.isnan(lesson.threshold)
+    assert all(math.isfinite(threshold) and threshold > 0 for threshold in lesson.thresholds.values())
     assert Lesson.load(lesson.dump()) == lesson
 
 
@@ -354,9 +353,9 @@ def test_what_belongs_reaches_the_threshold_and_an_empty_day_stays_empty(subject
     need = Need((f"{first} {second}", third)) if by == "keywords" else Need(liked=of(subject, _FEW))
     lesson = learn(need, with_few(subject))
     tomorrow = Collection(made(other, number) for other in _SUBJECTS for number in range(100, 150))
-    support = dict(zip(tomorrow.rows, lesson.support(tomorrow), strict=True))
-    related = {one for one, found in support.items() if found >= lesson.threshold}
-    planted = {one for one in support if one.startswith(f"x:{subject}-")}
+    relations = dict(zip(tomorrow.rows, lesson.relations(tomorrow), strict=True))
+    related = {one for one, found in relations.items() if found >= 1}
+    planted = {one for one in relations if one.startswith(f"x:{subject}-")}
     assert related <= planted
     assert len(related) >= len(planted) / 2
 
@@ -365,19 +364,19 @@ def test_one_shared_word_is_no_relation() -> None:
     lesson = learn(Need(("talking face",)), STORED)
     for word in [word.shown for word in lesson.words[:20]] + ["talking", "face"]:
         one = Collection([paper("one", f"{word} {word}", f"A {word} of {word}, {word} and xyzzy.")])
-        assert lesson.support(one)[0] < lesson.threshold
+        assert lesson.relations(one)[0] < 1
 
 
 def test_too_few_papers_teach_nothing_of_what_is_related() -> None:
-    assert learn(Need(("talking face",)), Collection(PAPERS[: FEWEST - 1])).threshold == math.inf
-    assert learn(Need(("talking face",)), Collection(PAPERS[:FEWEST])).threshold < math.inf
-    assert learn(Need(("xyzzy",)), STORED).threshold == math.inf
+    assert learn(Need(("talking face",)), Collection(PAPERS[: FEWEST - 1])).thresholds == {}
+    assert learn(Need(("talking face",)), Collection(PAPERS[:FEWEST])).thresholds
+    assert learn(Need(("xyzzy",)), STORED).thresholds == {}
 
 
 def test_where_no_paper_has_the_keyword_only_what_stands_out_clearly_is_related() -> None:
     lesson = learn(Need(text=f"{_SUBJECTS['stars']}"), STORED)
-    assert math.isfinite(lesson.threshold)
-    assert not (lesson.support(Collection(PAPERS[:3])) >= lesson.threshold).any()
+    assert lesson.thresholds
+    assert not (lesson.relations(Collection(PAPERS[:3])) >= 1).any()
 
 
 @pytest.mark.parametrize("subject", _SUBJECTS)

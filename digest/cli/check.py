@@ -55,6 +55,7 @@ def _findings(config: str | None, *, online: bool) -> Iterator[_Finding]:
     for name, folder in (("data", app.config.data_dir), ("output", app.config.output_dir)):
         yield _checked(name, partial(_writable, folder))
     yield _checked("database", lambda: _database(app))
+    yield _checked("ranker", lambda: app.ranker().version)
     yield _checked("templates", lambda: _templates(app))
     email = app.config.email
     if email is None:

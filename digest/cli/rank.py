@@ -46,7 +46,7 @@ def rank(papers: Path, requests: Path, out: Path, ranker: str) -> None:
     with answers:
         for qid, need, ranked in asked:
             judged = made.judge(made.learn(need, read), read)
-            scores = {one: judged[one].score for one in ranked}
+            scores = {one: judged[one].score for one in ranked if one in judged}
             # In ASCII: an id that came as half a pair of surrogates is no UTF-8.
             answers.write(json.dumps({"qid": qid, "scores": scores}) + "\n")
 

@@ -24,7 +24,7 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -39,6 +39,12 @@ Truths: TypeAlias = NDArray[np.bool_]
 Origin = Literal["keyword", "related", "liked", "pinned"]
 """Where a word comes from: the person's keywords, the papers that answer them, likes, or a pin."""
 
+View = Literal["asked", "around", "liked"]
+"""What a paper may be near to: keywords and the words of papers that answer them, those alone, or likes.
+
+One threshold for their sum would keep papers from everybody who likes papers on other subjects, too.
+"""
+
 _KEPT: Mapping[Origin, int] = {"related": 200, "liked": 2_000}
 """Words of a lesson; 300 of likes lost 0.005 of the area under the curve, 100 of keywords nothing."""
 
@@ -48,6 +54,7 @@ VERSION = "1"
 _BEST = 10  # papers whose words the first feedback learns; 5 and 15 were worse
 _WORDS = 50  # that it learns
 _FIRST, _SECOND = 0.5, 0.3  # what feedback counts beside the keywords
+_TEXT = 0.5  # what a text counts beside keywords
 _MANY = 100  # papers of which feedback counts half as much as of very many
 _STANDING_OUT = 4.0  # standard deviations above the mean, for keywords
 _LIKE_STANDING_OUT, _LIKE_FEEDBACK = 2.0, 0.75
@@ -62,8 +69,10 @@ _DISLIKES = 0.5  # what the disliked count in a first, rough direction
 _SHORTEST = 3  # letters of a word that another may be spelled with: multi-modal
 _PINNED = 20.0  # as much as a word of a keyword, roughly
 _EXACT = 1e-12
-_BELONGING = 0.4  # of the support that matching papers have
-_HARDLY, _CLEARLY = 3.0, 6.0  # standard deviations above what papers at large have
+# The support that relates a paper: a part of what papers have that belong, and so many standard
+# deviations more than papers at large have. Words around the keywords must say more, being alone.
+_NEAR: Mapping[View, tuple[float, float]] = {"asked": (0.4, 3.0), "around": (0.8, 5.0), "liked": (0.4, 4.0)}
+_CLEARLY = 6.0  # standard deviations where nothing belongs yet
 FEWEST = 50
 """Papers that a collection needs before it teaches what is related."""
 
@@ -152,13 +161,12 @@ class Lesson:
 
     keywords: tuple[Keyword, ...] = ()
     words: tuple[Word, ...] = ()  # those that count most come first
-    spread: float = 1.0  # the standard deviation of scores over the collection
-    threshold: float = math.inf  # what a paper's score has to reach for the paper to be related
+    thresholds: Mapping[View, float] = field(default_factory=dict)  # the support that relates a paper
 
     def dump(self) -> str:
         """The lesson as JSON."""
         return json.dumps(
-            [self.keywords, self.words, self.spread, self.threshold],
+            [self.keywords, self.words, self.thresholds],
             ensure_ascii=False,
             separators=(",", ":"),
         )
@@ -166,7 +174,7 @@ class Lesson:
     @staticmethod
     def load(text: str) -> Lesson:
         """The lesson that `dump` wrote."""
-        keywords, words, spread, threshold = json.loads(text)
+        keywords, words, thresholds = json.loads(text)
         return Lesson(
             tuple(
                 Keyword(
@@ -177,8 +185,7 @@ class Lesson:
                 for written, single, pairs in keywords
             ),
             tuple(Word(*word) for word in words),
-            spread,
-            threshold,
+            thresholds,
         )
 
     def scores(self, papers: Collection) -> Floats:
@@ -187,6 +194,30 @@ class Lesson:
         for keyword in self.keywords:
             scores += keyword.scores(papers)
         return scores
+
+    def view(self, view: View) -> Lesson:
+        """The part of the lesson that a view has."""
+        of_keywords = {word.stem for keyword in self.keywords for word in keyword.words}
+        return Lesson(
+            self.keywords if view == "asked" else (),
+            tuple(
+                word
+                for word in self.words
+                if (word.origin == "liked") == (view == "liked")
+                and not (view == "around" and word.stem in of_keywords)
+            ),
+        )
+
+    def relations(self, papers: Collection) -> Floats:
+        """How near each paper is to what belongs, in the view where it is nearest: 1 is near enough."""
+        found = np.zeros(len(papers))
+        liked = self.view("liked").scores(papers)
+        for view, threshold in self.thresholds.items():
+            support = self.view(view).support(papers)
+            if view != "liked":
+                support += np.minimum(liked, 0.0)  # what is like disliked papers is wanted by no way
+            found = np.maximum(found, support / threshold)
+        return found
 
     def support(self, papers: Collection) -> Floats:
         """The score of each paper without the word that adds most to it.
@@ -236,21 +267,18 @@ def learn(need: Need, papers: Collection) -> Lesson:
     space = _Space(papers, {one for word in need.ban for one in stems(word)})
     keywords, model = _from_keywords(need, space)
     learned = _words(model.weights, "related", space)
-    scores, spread = model.scores, float(model.scores.std())
+    spread = float(model.scores.std())
     judged = _from_judgements(need, space)
     if judged is not None:
         liked = len(papers.rows.keys() & need.liked)
         part = min(_MOST_LIKES, max(1, liked) / _HALF) if spread else 1.0
         factor = part * (spread or 1.0) / (float(judged.scores.std()) or 1.0)
         learned += _words(factor * judged.weights, "liked", space)
-        scores = scores + factor * judged.scores
+    thresholds = _thresholds(Lesson(keywords, tuple(learned)), papers, need.liked)
+    # A pin lifts the papers that have its word, not what the others must reach.
     learned += _pinned(need.pin, learned)
-    lesson = Lesson(
-        keywords,
-        tuple(sorted(learned, key=lambda word: (-abs(word.weight), word.stem, word.origin))),
-        spread=float(scores.std()),
-    )
-    return replace(lesson, threshold=_threshold(lesson, papers, need.liked))
+    ranked = sorted(learned, key=lambda word: (-abs(word.weight), word.stem, word.origin))
+    return Lesson(keywords, tuple(ranked), thresholds)
 
 
 def _words(weights: Floats, origin: Origin, space: _Space) -> list[Word]:
@@ -285,9 +313,9 @@ class Words:
         return learn(need, papers).dump()
 
     def judge(self, lesson: str, papers: Collection) -> Mapping[PaperId, Judged]:
-        """Scores and relations; a paper is related when its support reaches the threshold."""
+        """Scores, relations, and which papers have all words of a keyword."""
         learned = _loaded(lesson)
-        relations = learned.support(papers) / learned.threshold
+        relations = learned.relations(papers)
         whole = [""] * len(papers)
         for keyword in learned.keywords:
             for row in np.flatnonzero(keyword.stands_in(papers, side_by_side=False)):
@@ -341,7 +369,7 @@ _FROM: Mapping[Origin, str] = {
     "liked": " (from your likes)",
     "pinned": " (pinned)",
 }
-_loaded = lru_cache(maxsize=1 << 10)(Lesson.load)
+_loaded = lru_cache(maxsize=1 << 8)(Lesson.load)
 
 
 class _Space:
@@ -418,7 +446,7 @@ def _from_keywords(need: Need, space: _Space) -> tuple[tuple[Keyword, ...], _Mod
         scores += keyword.scores(papers)
     model = _Model(space, scores)
     if need.text:
-        model.add(_direction(need.text, space), 1.0)
+        model.add(_direction(need.text, space), _TEXT if need.keywords else 1.0)
     best = np.argsort(-model.scores, kind="stable")[:_BEST]
     best = best[model.scores[best] > 0]
     if len(best):
@@ -543,23 +571,29 @@ def _least_squares(space: _Space, counts: Floats, wanted: Floats) -> Floats:
     return direction
 
 
-def _threshold(lesson: Lesson, papers: Collection, liked: Iterable[PaperId]) -> float:
-    """The support from which on a paper belongs although it lacks every keyword.
+def _thresholds(lesson: Lesson, papers: Collection, liked: Iterable[PaperId]) -> Mapping[View, float]:
+    """The support from which on a paper belongs although it lacks every keyword, in each view.
 
-    Half of what papers have that do belong, and more than papers at large have.
+    A part of what papers have that do belong, and more than papers at large have.
     """
-    support = lesson.support(papers)
-    belongs = np.zeros(len(papers), bool)
-    belongs[[papers.rows[one] for one in liked if one in papers.rows]] = True
+    if len(papers) < FEWEST:
+        return {}
+    answers = np.zeros(len(papers), bool)
     for keyword in lesson.keywords:
-        belongs |= keyword.stands_in(papers, side_by_side=True)
-    spread = float(support.std())
-    if not spread or len(papers) < FEWEST:
-        return math.inf
-    usual = float(support.mean())
-    if not belongs.any():
-        return usual + _CLEARLY * spread
-    # Of a subject that many papers have, none stands out by much.
-    share = float(belongs.mean())
-    hardly = min(_HARDLY, 0.6 * math.sqrt((1 - share) / share))
-    return max(usual + hardly * spread, _BELONGING * float(np.median(support[belongs])))
+        answers |= keyword.stands_in(papers, side_by_side=True)
+    likes = np.zeros(len(papers), bool)
+    likes[[papers.rows[one] for one in liked if one in papers.rows]] = True
+    thresholds: dict[View, float] = {}
+    for view, (part, deviations) in _NEAR.items():
+        belongs = likes if view == "liked" else answers
+        support = lesson.view(view).support(papers)
+        spread = float(support.std())
+        share = float(belongs.mean())
+        if not spread or share == 1:
+            continue
+        # Of a subject that many papers have, none stands out by much.
+        hardly = min(deviations, 0.6 * math.sqrt((1 - share) / share)) if share else _CLEARLY
+        usual = max(0.0, float(support.mean()))
+        middle = float(np.median(support[belongs])) if share else 0.0
+        thresholds[view] = max(usual + hardly * spread, part * middle)
+    return thresholds
