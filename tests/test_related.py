@@ -32,6 +32,7 @@ from digest.core.model import (
 from digest.core.query import compile_interest
 from digest.core.related import Relative, need, section
 from digest.core.relevance import Words
+from digest.desk import MakeRanker
 from digest.ports import Ranker
 from digest.store.store import Store
 
@@ -71,7 +72,7 @@ def ferns(interest: Interest = FERNS, *others: Interest, **limits: object) -> Pr
 
 
 def draft(
-    store: Store, who: Profile | None = None, ranker: pipeline.MakeRanker = Words, *, at: datetime = NOON
+    store: Store, who: Profile | None = None, ranker: MakeRanker = Words, *, at: datetime = NOON
 ) -> Digest:
     return pipeline.draft(store, who or ferns(), ranker, now=at)
 
@@ -83,9 +84,7 @@ class Letters:
         return b""
 
 
-def compose(
-    store: Store, *who: Profile, ranker: pipeline.MakeRanker = Words, at: datetime = NOON
-) -> Digest | None:
+def compose(store: Store, *who: Profile, ranker: MakeRanker = Words, at: datetime = NOON) -> Digest | None:
     """What the first of some profiles gets."""
     composed = list(pipeline.compose(store, who or [ferns()], Letters, ranker, now=at))
     return composed[0].digest

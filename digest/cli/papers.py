@@ -16,7 +16,8 @@ from digest.errors import DigestError
 if TYPE_CHECKING:
     from digest.core.model import Match, Paper, ScorePart, StoredPaper
     from digest.core.verdict import Verdict
-    from digest.pipeline import Explanation, Relation
+    from digest.desk import Relation
+    from digest.pipeline import Explanation
 
 _AROUND = 36  # characters on both sides of a hit
 _PLACES = 2  # of one keyword in one field; the others are counted

@@ -1,0 +1,335 @@
+"""Where papers are judged: every paper is looked through once, for all profiles.
+
+What a profile is shown of its candidates follows from its interests, and from what a ranker has learned
+of them; lessons are kept in the store.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import cached_property, reduce
+from operator import or_
+from typing import Any
+
+from digest.core.board import Board, bits, numbers
+from digest.core.match import Findings
+from digest.core.model import (
+    Judged,
+    Judgement,
+    Need,
+    Paper,
+    PaperId,
+    Profile,
+    Progress,
+    Recommendation,
+    ScorePart,
+    StoredPaper,
+)
+from digest.core.query import CompiledInterest
+from digest.core.rank import Corpus, Ranking, corpus, popularity
+from digest.core.related import Relative, attention, key, need, section
+from digest.core.selection import Candidate, Selection, consider, is_too_old, select
+from digest.ports import Ranker, Store
+
+_HISTORY = 20_000
+"""Papers that rankers learn from, at most: the newest ones, read in some seconds when much has changed."""
+
+_FEWEST = 50
+"""Papers that are worth learning from."""
+
+_GROWN = 1.1
+"""A lesson is learned again when a tenth more papers are stored than when it was learned."""
+
+_SECOND_LOOK = timedelta(days=30)
+"""How long a paper may be passed over and still come back, for the attention that it drew."""
+
+_CORPUS = 1_000
+"""Papers that scores are relative to: enough for stable document frequencies, cut in 0.3 s."""
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """How an interest is related to a paper, by what was learned of it."""
+
+    interest: str
+    relation: float  # as of `Judged`
+    parts: tuple[ScorePart, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A profile for which a slot has come."""
+
+    profile: Profile
+    interests: tuple[CompiledInterest, ...]
+    slot: datetime
+    before: Progress | None
+    judgements: tuple[Judgement, ...]
+
+
+MakeRanker = Callable[[], Ranker[Any]]
+"""Makes the ranker once there is something to learn or to judge: importing numpy takes 0.1 s."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The papers that a digest is made from."""
+
+    waited: tuple[StoredPaper, ...]  # kept by the last digest, in its order
+    new: tuple[StoredPaper, ...]  # not considered yet
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self.waited) + len(self.new)
+
+
+class Desk:
+    """Where papers are judged: every paper is looked through once, for all profiles."""
+
+    def __init__(self, store: Store, due: Sequence[Due], ranker: MakeRanker) -> None:
+        self._store = store
+        self._board = Board([interest for item in due for interest in item.interests])
+        self._ranked: Ranking | None = None
+        self._tutor = _Tutor(store, [one.paper for item in due for one in item.judgements], ranker)
+        self._read: tuple[int, Any] = 0, None
+        self._judged: dict[tuple[str, int], Mapping[PaperId, Judged]] = {}
+
+    @cached_property
+    def corpus(self) -> Corpus:
+        """What scores are relative to; not needed on a day without papers."""
+        newest = [self._put(stored) for stored in self._store.newest_papers(_CORPUS)]
+        return corpus([self._board.findings[number] for number in newest], self._board.counts(newest))
+
+    def _ranking(self, papers: int) -> Ranking:
+        """How papers on the board compare; most profiles ask for the same papers."""
+        known = 0 if self._ranked is None else self._ranked.papers
+        if self._ranked is None or papers & ~known:
+            self._ranked = Ranking(self._board, self.corpus, papers | known)
+        return self._ranked
+
+    def scan(self, stored: StoredPaper) -> Findings:
+        """What stands in a paper."""
+        return self._board.findings[self._put(stored)]
+
+    def _put(self, stored: StoredPaper) -> int:
+        return self._board.put(stored.paper, stored.listings)
+
+    def select(self, item: Due, candidates: Candidates) -> Selection:
+        """What a profile is shown of its candidates; evidence is gathered only for what it may be shown."""
+        limits, board = item.profile.limits, self._board
+        waited = [self._put(stored) for stored in candidates.waited]
+        papers = {self._put(stored): stored for stored in candidates.new}
+        old = bits(number for number, stored in papers.items() if is_too_old(stored, limits, item.slot))
+        new = bits(papers) & ~old
+        wanted = reduce(or_, map(board.wanted, item.interests), 0)
+        nearly = [(interest, board.nearly(interest) & new & ~wanted) for interest in item.interests]
+        best = self._ranking(new).best(nearly) if any(some for _, some in nearly) else []
+
+        shown = [*numbers(wanted & new), *(number for _, number in best[: limits.near_misses])]
+        selection = select(item.profile, self._considered(item, shown), waited=self._considered(item, waited))
+        related = section("related", self._related(item, new & ~wanted), limits.related)
+        risen = section("second_look", self._risen(item, candidates), limits.second_look)
+        belonging = {one.paper.id for kind in related for one in kind.recommendations}
+        return replace(
+            selection,
+            sections=(*selection.sections, *related, *risen),
+            near_misses=tuple(one for one in selection.near_misses if one.paper.id not in belonging),
+            too_old=(wanted & old).bit_count(),
+        )
+
+    def _considered(self, item: Due, some: Iterable[int]) -> Iterator[Candidate]:
+        for number in some:
+            candidate = self.consider(item, self._board.findings[number])
+            if candidate is not None:
+                yield candidate
+
+    # --- what is learned ----------------------------------------------------------------------
+
+    @property
+    def ranker(self) -> Ranker[Any]:
+        """What learns and judges."""
+        return self._tutor.ranker
+
+    def lesson(self, item: Due, interest: CompiledInterest) -> str | None:
+        """What was learned of an interest; None where nothing is asked, or too little is stored."""
+        limits = item.profile.limits
+        if not (limits.related or limits.second_look or item.judgements):
+            return None
+        return self._tutor.lesson(need(interest, item.judgements))
+
+    def consider(self, item: Due, findings: Findings) -> Candidate | None:
+        """What a profile makes of a paper that something speaks for, with what was learned of it."""
+        candidate = consider(item.interests, findings, self.corpus)
+        if candidate is None or candidate.recommendation.missing:
+            return candidate
+        first = candidate.interests[0]
+        interest = next(one for one in item.interests if one.interest.name == first)
+        lesson = self.lesson(item, interest)
+        if lesson is None:
+            return candidate
+        found = candidate.recommendation
+        added = _weighted(interest, self.ranker.explain(lesson, found.paper, keywords=False), part=_LEARNED)
+        why = self.ranker.why(lesson, found.paper, first, keywords=False)
+        return replace(candidate, recommendation=_with(found, added, why))
+
+    def relations(self, item: Due, stored: StoredPaper) -> tuple[Relation, ...]:
+        """How each interest is related to a paper."""
+        paper = 1 << self._put(stored)
+        made = []
+        for interest in item.interests:
+            lesson = self.lesson(item, interest)
+            if lesson is not None:
+                judged = self._judge(lesson, paper).get(stored.paper.id, Judged(0.0))
+                parts = _weighted(interest, self.ranker.explain(lesson, stored.paper, keywords=True))
+                made.append(Relation(interest.interest.name, judged.relation, parts))
+        return tuple(made)
+
+    def _related(self, item: Due, papers: int) -> Iterator[Relative]:
+        """Those of some papers that no interest wants and that belong all the same."""
+        if not item.profile.limits.related:
+            return
+        for number, interest, lesson, judged in self._relations(item, papers, at_least=1.0):
+            yield self._relative(number, interest, lesson, judged)
+
+    def _risen(self, item: Due, candidates: Candidates) -> Iterator[Relative]:
+        """Papers that were passed over, though not by much, and have drawn attention since."""
+        if item.before is None or not item.profile.limits.second_look:
+            return
+        risen = self._store.risen(
+            item.profile.name,
+            before=item.before.revision,
+            first_seen=item.slot - _SECOND_LOOK,
+            sources=item.profile.sources,
+        )
+        current = {stored.paper.id for stored in (*candidates.waited, *candidates.new)}
+        known = current | {one.paper.id for one in item.judgements}
+        papers = bits(
+            self._put(stored)
+            for stored in risen
+            if stored.paper.id not in known and not is_too_old(stored, item.profile.limits, item.slot)
+        )
+        wanted = reduce(or_, map(self._board.wanted, item.interests), 0) & papers
+        for candidate in self._considered(item, numbers(wanted)):
+            yield Relative(_noted(candidate.recommendation), math.inf, is_whole=True)
+        for number, interest, lesson, judged in self._relations(item, papers & ~wanted, at_least=_HALFWAY):
+            relative = self._relative(number, interest, lesson, judged)
+            yield replace(relative, recommendation=_noted(relative.recommendation))
+
+    def _relations(
+        self, item: Due, papers: int, *, at_least: float
+    ) -> Iterator[tuple[int, CompiledInterest, str, Judged]]:
+        """The papers that are related to an interest, each with the interest it is related to most."""
+        known = {one.paper.id for one in item.judgements}
+        best: dict[int, tuple[float, int, str, Judged]] = {}
+        for place, interest in enumerate(item.interests):
+            allowed = self._board.allowed(interest) & papers
+            lesson = self.lesson(item, interest) if allowed else None
+            if lesson is None:
+                continue
+            judged = self._judge(lesson, papers)
+            for number in numbers(allowed):
+                paper = self._board.findings[number].paper.id
+                its = judged.get(paper)  # a ranker may have nothing to say of a paper
+                if its is not None and its.relation >= at_least and paper not in known:
+                    found = best.get(number)
+                    if found is None or its.relation > found[0]:
+                        best[number] = its.relation, place, lesson, its
+        for number, (_, place, lesson, its) in best.items():
+            yield number, item.interests[place], lesson, its
+
+    def _relative(self, number: int, interest: CompiledInterest, lesson: str, judged: Judged) -> Relative:
+        findings = self._board.findings[number]
+        name = interest.interest.name
+        parts = _weighted(interest, self.ranker.explain(lesson, findings.paper, keywords=True))
+        why = self.ranker.why(lesson, findings.paper, name, keywords=True)
+        if judged.whole:
+            why = "; ".join(filter(None, (f"all words of “{judged.whole}”", why)))
+        bare = Recommendation(findings.paper, tuple(findings.listings), 0.0, ())
+        votes = popularity(findings.listings)
+        found = _with(bare, parts if votes is None else (*parts, votes), why)
+        return Relative(found, judged.relation, is_whole=bool(judged.whole))
+
+    def _judge(self, lesson: str, papers: int) -> Mapping[PaperId, Judged]:
+        """What becomes of some papers, or of more; most profiles ask for the same ones."""
+        known, read = self._read
+        if papers & ~known:
+            known |= papers
+            read = self.ranker.read(self._board.findings[number].paper for number in numbers(known))
+            self._read = known, read
+        judged = self._judged.get((lesson, known))
+        if judged is None:
+            if len(self._judged) >= _REMEMBERED:
+                self._judged.clear()
+            judged = self._judged[lesson, known] = self.ranker.judge(lesson, read)
+        return judged
+
+
+_REMEMBERED = 1_000
+"""Lessons that are at hand, and what they make of the papers of a day: about 0.1 GB."""
+
+_HALFWAY = 0.5
+"""The relation of a paper that was passed over, but not by much."""
+
+
+_LEARNED = 1 / 3
+"""What learned words count beside keywords that match: a ranker counts each of their words and pairs."""
+
+
+def _weighted(
+    interest: CompiledInterest, parts: Iterable[ScorePart], *, part: float = 1.0
+) -> tuple[ScorePart, ...]:
+    return tuple(ScorePart(one.name, one.value * part * interest.interest.weight) for one in parts)
+
+
+def _with(found: Recommendation, added: Iterable[ScorePart], why: str) -> Recommendation:
+    """A recommendation with more parts to its score."""
+    parts = (*found.parts, *added)
+    return replace(found, parts=parts, score=sum(part.value for part in parts), note=why)
+
+
+def _noted(found: Recommendation) -> Recommendation:
+    """A recommendation of a paper that drew attention."""
+    return replace(found, note=" · ".join(filter(None, (attention(found.listings), found.note))))
+
+
+class _Tutor:
+    """What a ranker has learned of needs; kept in the store until there is more to learn from."""
+
+    def __init__(self, store: Store, judged: Sequence[Paper], make: MakeRanker) -> None:
+        self._store = store
+        self._judged = judged
+        self._make = make
+        self._lessons: dict[str, str | None] = {}
+
+    @cached_property
+    def ranker(self) -> Ranker[Any]:
+        """The ranker, once there is something to learn or to judge."""
+        return self._make()
+
+    @cached_property
+    def _stored(self) -> int:
+        return self._store.paper_count()
+
+    @cached_property
+    def _history(self) -> Any:  # noqa: ANN401 - the ranker's own view of papers
+        stored = (one.paper for one in self._store.newest_papers(_HISTORY))
+        return self.ranker.read((*self._judged, *stored))
+
+    def lesson(self, need: Need) -> str | None:
+        """What was learned of a need; None when there is nothing to learn, or too little to learn from."""
+        if self._stored < _FEWEST or not (need.keywords or need.text or need.liked or need.disliked):
+            return None
+        name = key(need, self.ranker.version)
+        if name not in self._lessons:
+            if len(self._lessons) >= _REMEMBERED:
+                self._lessons.clear()
+            kept = self._store.lesson(name)
+            if kept is None or self._stored > kept[0] * _GROWN:
+                kept = self._stored, self.ranker.learn(need, self._history)
+                self._store.keep_lesson(name, *kept)
+            self._lessons[name] = kept[1]
+        return self._lessons[name]
