@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import cached_property, reduce
+from functools import cached_property, lru_cache, reduce
 from operator import or_
 from typing import Any
 
@@ -42,6 +42,9 @@ _FEWEST = 50
 
 _GROWN = 1.1
 """A lesson is learned again when a tenth more papers are stored than when it was learned."""
+
+_REMEMBERED = 1_000
+"""Lessons that are at hand, and what they make of the papers of a day; more would fill the memory."""
 
 _SECOND_LOOK = timedelta(days=30)
 """How long a paper may be passed over and still come back, for the attention that it drew."""
@@ -96,7 +99,7 @@ class Desk:
         self._ranked: Ranking | None = None
         self._tutor = _Tutor(store, [one.paper for item in due for one in item.judgements], ranker)
         self._read: tuple[int, Any] = 0, None
-        self._judged: dict[tuple[str, int], Mapping[PaperId, Judged]] = {}
+        self._judged = lru_cache(maxsize=_REMEMBERED)(self._judge_read)
 
     @cached_property
     def corpus(self) -> Corpus:
@@ -131,7 +134,7 @@ class Desk:
 
         shown = [*numbers(wanted & new), *(number for _, number in best[: limits.near_misses])]
         selection = select(item.profile, self._considered(item, shown), waited=self._considered(item, waited))
-        related = section("related", self._related(item, new & ~wanted), limits.related)
+        related = section("related", self._related(item, new & ~wanted, new), limits.related)
         risen = section("second_look", self._risen(item, candidates), limits.second_look)
         belonging = {one.paper.id for kind in related for one in kind.recommendations}
         return replace(
@@ -188,11 +191,11 @@ class Desk:
                 made.append(Relation(interest.interest.name, judged.relation, parts))
         return tuple(made)
 
-    def _related(self, item: Due, papers: int) -> Iterator[Relative]:
-        """Those of some papers that no interest wants and that belong all the same."""
+    def _related(self, item: Due, papers: int, new: int) -> Iterator[Relative]:
+        """Those of some new papers that no interest wants and that belong all the same."""
         if not item.profile.limits.related:
             return
-        for number, interest, lesson, judged in self._relations(item, papers, at_least=1.0):
+        for number, interest, lesson, judged in self._relations(item, papers, new, at_least=1.0):
             yield self._relative(number, interest, lesson, judged)
 
     def _risen(self, item: Due, candidates: Candidates) -> Iterator[Relative]:
@@ -215,14 +218,18 @@ class Desk:
         wanted = reduce(or_, map(self._board.wanted, item.interests), 0) & papers
         for candidate in self._considered(item, numbers(wanted)):
             yield Relative(_noted(candidate.recommendation), math.inf, is_whole=True)
-        for number, interest, lesson, judged in self._relations(item, papers & ~wanted, at_least=_HALFWAY):
+        others = papers & ~wanted
+        for number, interest, lesson, judged in self._relations(item, others, papers, at_least=_HALFWAY):
             relative = self._relative(number, interest, lesson, judged)
             yield replace(relative, recommendation=_noted(relative.recommendation))
 
     def _relations(
-        self, item: Due, papers: int, *, at_least: float
+        self, item: Due, papers: int, among: int, *, at_least: float
     ) -> Iterator[tuple[int, CompiledInterest, str, Judged]]:
-        """The papers that are related to an interest, each with the interest it is related to most."""
+        """The papers that are related to an interest, each with the interest it is related to most.
+
+        They are judged among others that more profiles ask for, so that those are read once for all.
+        """
         known = {one.paper.id for one in item.judgements}
         best: dict[int, tuple[float, int, str, Judged]] = {}
         for place, interest in enumerate(item.interests):
@@ -230,7 +237,7 @@ class Desk:
             lesson = self.lesson(item, interest) if allowed else None
             if lesson is None:
                 continue
-            judged = self._judge(lesson, papers)
+            judged = self._judge(lesson, among)
             for number in numbers(allowed):
                 paper = self._board.findings[number].paper.id
                 its = judged.get(paper)  # a ranker may have nothing to say of a paper
@@ -255,25 +262,19 @@ class Desk:
 
     def _judge(self, lesson: str, papers: int) -> Mapping[PaperId, Judged]:
         """What becomes of some papers, or of more; most profiles ask for the same ones."""
-        known, read = self._read
+        known, _ = self._read
         if papers & ~known:
             known |= papers
-            read = self.ranker.read(self._board.findings[number].paper for number in numbers(known))
-            self._read = known, read
-        judged = self._judged.get((lesson, known))
-        if judged is None:
-            if len(self._judged) >= _REMEMBERED:
-                self._judged.clear()
-            judged = self._judged[lesson, known] = self.ranker.judge(lesson, read)
-        return judged
+            papers_read = (self._board.findings[number].paper for number in numbers(known))
+            self._read = known, self.ranker.read(papers_read)
+        return self._judged(lesson, known)
 
+    def _judge_read(self, lesson: str, _known: int) -> Mapping[PaperId, Judged]:
+        return self.ranker.judge(lesson, self._read[1])
 
-_REMEMBERED = 1_000
-"""Lessons that are at hand, and what they make of the papers of a day: about 0.1 GB."""
 
 _HALFWAY = 0.5
 """The relation of a paper that was passed over, but not by much."""
-
 
 _LEARNED = 1 / 3
 """What learned words count beside keywords that match: a ranker counts each of their words and pairs."""
@@ -303,7 +304,7 @@ class _Tutor:
         self._store = store
         self._judged = judged
         self._make = make
-        self._lessons: dict[str, str | None] = {}
+        self.lesson = lru_cache(maxsize=_REMEMBERED)(self._lesson)
 
     @cached_property
     def ranker(self) -> Ranker[Any]:
@@ -319,17 +320,13 @@ class _Tutor:
         stored = (one.paper for one in self._store.newest_papers(_HISTORY))
         return self.ranker.read((*self._judged, *stored))
 
-    def lesson(self, need: Need) -> str | None:
+    def _lesson(self, need: Need) -> str | None:
         """What was learned of a need; None when there is nothing to learn, or too little to learn from."""
         if self._stored < _FEWEST or not (need.keywords or need.text or need.liked or need.disliked):
             return None
         name = key(need, self.ranker.version)
-        if name not in self._lessons:
-            if len(self._lessons) >= _REMEMBERED:
-                self._lessons.clear()
-            kept = self._store.lesson(name)
-            if kept is None or self._stored > kept[0] * _GROWN:
-                kept = self._stored, self.ranker.learn(need, self._history)
-                self._store.keep_lesson(name, *kept)
-            self._lessons[name] = kept[1]
-        return self._lessons[name]
+        kept = self._store.lesson(name)
+        if kept is None or self._stored > kept[0] * _GROWN:
+            kept = self._stored, self.ranker.learn(need, self._history)
+            self._store.keep_lesson(name, *kept)
+        return kept[1]

@@ -416,3 +416,12 @@ def test_likes_and_keywords_are_heard_together_and_more_likes_more() -> None:
     both = scores(Need(("soil",), liked=of("stars", 5)), STORED)
     assert area(both, [*of("stars")[15:]], of("proofs")) > 0.9
     assert area(both, of("crops"), of("proofs")) > 0.9
+
+
+def test_of_many_papers_a_part_is_enough_to_learn_what_is_not_wanted() -> None:
+    subject = next(iter(_SUBJECTS))
+    many = [paper(f"{n}", one.title, one.abstract) for n, one in enumerate(PAPERS * (3_600 // len(PAPERS)))]
+    papers = Collection([*many, *PAPERS])
+    found = scores(Need(liked=of(subject, 8)), papers)
+    others = [one for one in IDS if subject not in one]
+    assert area(found, of(subject)[8:], others) > 0.95

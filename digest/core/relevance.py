@@ -245,8 +245,7 @@ class Lesson:
 
     def parts(self, paper: Paper) -> tuple[Part, ...]:
         """What the score of a paper is the sum of, largest first."""
-        papers = Collection([paper])
-        shares = dict(zip((papers.stems[column] for column in papers.column), papers.share, strict=True))
+        papers, shares = _alone(paper)
         parts: dict[tuple[str, Origin], float] = defaultdict(float)
         for keyword in self.keywords:
             parts[keyword.written, "keyword"] += float(keyword.scores(papers)[0])
@@ -257,6 +256,13 @@ class Lesson:
             for (name, origin), value in sorted(parts.items(), key=lambda part: (-part[1], part[0]))
             if value
         )
+
+
+@lru_cache(maxsize=1 << 10)  # the papers of a day, which every profile asks about
+def _alone(paper: Paper) -> tuple[Collection, Mapping[str, float]]:
+    """A paper as a collection, and the share of each of its stems."""
+    papers = Collection([paper])
+    return papers, dict(zip((papers.stems[column] for column in papers.column), papers.share, strict=True))
 
 
 def learn(need: Need, papers: Collection) -> Lesson:
@@ -328,7 +334,7 @@ class Words:
 
     def explain(self, lesson: str, paper: Paper, *, keywords: bool) -> tuple[ScorePart, ...]:
         """The largest parts one by one, and what the many small ones come to."""
-        parts = _loaded(lesson).parts(paper)
+        parts = _parts(lesson, paper)
         named = [part for part in parts if keywords and part.origin == "keyword"]
         learned = [part for part in parts if part.origin != "keyword"]
         named += sorted(learned, key=lambda part: -abs(part.value))[:_NAMED]
@@ -341,7 +347,7 @@ class Words:
 
     def why(self, lesson: str, paper: Paper, interest: str, *, keywords: bool) -> str:
         """The words that count most, and whose words they are."""
-        parts = [part for part in _loaded(lesson).parts(paper) if part.value > 0]
+        parts = [part for part in _parts(lesson, paper) if part.value > 0]
         matches = [part for part in parts if part.origin == "related"]
         likes = [part for part in parts if part.origin in {"liked", "pinned"}]
         by_matches, by_likes = (sum(part.value for part in some) for some in (matches, likes))
@@ -370,6 +376,11 @@ _FROM: Mapping[Origin, str] = {
     "pinned": " (pinned)",
 }
 _loaded = lru_cache(maxsize=1 << 8)(Lesson.load)
+
+
+@lru_cache(maxsize=1 << 4)  # a paper's parts are asked for twice in a row
+def _parts(lesson: str, paper: Paper) -> tuple[Part, ...]:
+    return _loaded(lesson).parts(paper)
 
 
 class _Space:
@@ -559,7 +570,7 @@ def _least_squares(space: _Space, counts: Floats, wanted: Floats) -> Floats:
     rest = counts * (wanted - float(counts @ wanted) / whole)
     residual = centre(rest) - middle * float(rest.sum())
     direction, step, left = np.zeros_like(residual), residual, float(residual @ residual)
-    for _ in range(_ROUNDS):
+    for _ in range(_ROUNDS):  # pragma: no branch - it takes a large store to need them all
         if left < _EXACT:
             break
         image = normal(step)

@@ -42,7 +42,7 @@ def stem(word: str) -> str:
 
 def stems(text: str) -> list[str]:
     """The stems of the words of a text, in their order."""
-    if len(_known) > _MOST:
+    if len(_known) > _MOST:  # pragma: no cover - half a million words take some seconds
         _known.clear()
     return list(map(_known.__getitem__, words(text)))
 
