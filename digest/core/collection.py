@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -170,8 +169,11 @@ def _saturated(frequency: Floats) -> Floats:
 
 def _flat(texts: Iterable[str], numbers: _Numbers) -> Integers:
     """The words of texts as numbers, one after another, with a gap behind each text."""
-    number = numbers.__getitem__
-    return np.fromiter(chain.from_iterable((*map(number, words(text)), _GAP) for text in texts), np.int64)
+    flat: list[int] = []
+    for text in texts:
+        flat.extend(map(numbers.__getitem__, words(text)))
+        flat.append(_GAP)
+    return np.array(flat, np.int64)
 
 
 class _Texts:
