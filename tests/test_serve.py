@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+from served import serving
 from world import SWIN_PAGE, configure
 
 from digest.errors import ConfigError
@@ -23,20 +21,10 @@ from digest.web.server import check_host
 def served(tmp_path: Path) -> Iterator[httpx.Client]:
     config = configure(tmp_path)
     (tmp_path / "inbox" / "page.txt").write_text(SWIN_PAGE, encoding="utf-8")
-    digest = [sys.executable, "-m", "digest"]
-    subprocess.run([*digest, "run", "--config", str(config)], check=True, capture_output=True, timeout=60)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    with subprocess.Popen([*digest, "serve", "--config", str(config), "--port", str(port)]) as server:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
-            for _ in range(200):
-                try:
-                    client.get("/healthz")
-                    break
-                except httpx.ConnectError:
-                    time.sleep(0.1)
-            yield client
-        server.send_signal(signal.SIGINT)
+    run = [sys.executable, "-m", "digest", "run", "--config", str(config)]
+    subprocess.run(run, check=True, capture_output=True, timeout=60)
+    with serving(config) as client:
+        yield client
 
 
 def test_feeds_and_pages_are_served_and_asked_for_again_in_vain(served: httpx.Client) -> None:
