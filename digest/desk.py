@@ -99,6 +99,8 @@ class Desk:
         self._ranked: Ranking | None = None
         self._tutor = _Tutor(store, [one.paper for item in due for one in item.judgements], ranker)
         self._read: tuple[int, Any] = 0, None
+        self._item: Due | None = None
+        self._lessons: dict[CompiledInterest, str | None] = {}  # of that item
         self._judged = lru_cache(maxsize=_REMEMBERED)(self._judge_read)
 
     @cached_property
@@ -162,7 +164,11 @@ class Desk:
         limits = item.profile.limits
         if not (limits.related or limits.second_look or item.judgements):
             return None
-        return self._tutor.lesson(need(interest, item.judgements))
+        if item is not self._item:
+            self._item, self._lessons = item, {}
+        if interest not in self._lessons:  # it is asked for with every paper, and judgements may be many
+            self._lessons[interest] = self._tutor.lesson(need(interest, item.judgements))
+        return self._lessons[interest]
 
     def consider(self, item: Due, findings: Findings) -> Candidate | None:
         """What a profile makes of a paper that something speaks for, with what was learned of it."""

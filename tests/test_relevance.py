@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from digest.core.collection import Collection
 from digest.core.model import Need, Paper, PaperId
-from digest.core.relevance import FEWEST, Lesson, learn
+from digest.core.relevance import FEWEST, Lesson, Words, learn
 from digest.core.stems import STOP_WORDS
 
 _SUBJECTS = {
@@ -425,3 +425,11 @@ def test_of_many_papers_a_part_is_enough_to_learn_what_is_not_wanted() -> None:
     found = scores(Need(liked=of(subject, 8)), papers)
     others = [one for one in IDS if subject not in one]
     assert area(found, of(subject)[8:], others) > 0.95
+
+
+def test_a_pinned_word_is_said_to_be_pinned_and_not_to_be_liked() -> None:
+    ranker = Words()
+    lesson = ranker.learn(Need(("talking face",), pin=("viseme",)), STORED)
+    one = paper("one", "A viseme for each talking face")
+    assert ranker.why(lesson, one, "Faces", keywords=False) == "viseme: pinned"
+    assert ranker.why(lesson, PAPERS[0], "Faces", keywords=False) == ""

@@ -111,7 +111,7 @@ class Collection:
     def spelled(self) -> Sequence[str]:
         """How each stem is mostly spelled, in lower case."""
         spellings, stem_of, count = self._spellings
-        # The last one written wins: the most frequent, and of equals the first in the alphabet.
+        # The last one written wins: the most frequent, and of equals the last in the alphabet.
         order = sorted(range(len(spellings)), key=lambda number: (count[number], spellings[number]))
         mostly = list(self.stems)
         for number in order:

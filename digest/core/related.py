@@ -21,7 +21,7 @@ def need(interest: CompiledInterest, judgements: Iterable[Judgement] = ()) -> Ne
     """What a ranker is to learn for an interest of somebody who has judged papers."""
     asked = interest.interest
     found = tuple(_words(term) for term in interest.keywords)
-    others = (term for term in interest.wanted if term not in set(interest.keywords))
+    others = (term for term in interest.wanted if term not in interest.keywords)
     by_opinion: dict[Opinion, list[Judgement]] = {opinion: [] for opinion in Opinion}
     for judgement in judgements:
         by_opinion[judgement.opinion].append(judgement)

@@ -349,7 +349,7 @@ class Words:
         """The words that count most, and whose words they are."""
         parts = [part for part in _parts(lesson, paper) if part.value > 0]
         matches = [part for part in parts if part.origin == "related"]
-        likes = [part for part in parts if part.origin in {"liked", "pinned"}]
+        likes = [part for part in parts if part.origin == "liked"]
         by_matches, by_likes = (sum(part.value for part in some) for some in (matches, likes))
         said = []
         named: list[str] = []
@@ -359,6 +359,8 @@ class Words:
         liked = [part.name for part in likes if part.name not in named][:_SAID]
         if liked and by_likes * 2 >= by_matches:
             said.append(f"{', '.join(liked)}: words of papers you liked")
+        if pinned := [part.name for part in parts if part.origin == "pinned"][:_SAID]:
+            said.append(f"{', '.join(pinned)}: pinned")
         return "; ".join(said)
 
     def terms(self, lesson: str) -> Sequence[tuple[str, float, str]]:
@@ -386,9 +388,8 @@ def _parts(lesson: str, paper: Paper) -> tuple[Part, ...]:
 class _Space:
     """The papers of a collection as vectors of about unit length, without what says nothing."""
 
-    def __init__(self, papers: Collection, banned: Iterable[str] = ()) -> None:
+    def __init__(self, papers: Collection, banned: Iterable[str]) -> None:
         self.papers = papers
-        banned = set(banned)
         # A word of a single paper tells nothing about others.
         self.scale = np.where(papers.containing > 1, papers.rarity, 0.0)
         for one in banned:
@@ -396,10 +397,10 @@ class _Space:
             if number is not None:
                 self.scale[number] = 0.0
         entries = papers.share * self.scale[papers.column]
-        length = math.sqrt(float(entries @ entries) / max(1, len(papers))) or 1.0
+        length = math.sqrt(float(entries @ entries) / len(papers)) or 1.0
         self.scale /= length
         self.entries: Floats = entries / length
-        self.usual = self.centre(np.full(len(papers), 1 / max(1, len(papers))))
+        self.usual = self.centre(np.full(len(papers), 1 / len(papers)))
 
     def centre(self, weights: Floats) -> Floats:
         """The weighted sum of papers."""
