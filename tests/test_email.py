@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from email import message_from_bytes
 from email.header import decode_header, make_header
 from email.message import EmailMessage
 from email.policy import default
 from email.utils import parseaddr
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 import pytest
 from digests import (
@@ -32,7 +35,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from digest.core.mailbox import Mailbox
-from digest.core.model import Digest, Profile, Section, SourceReport
+from digest.core.model import Digest, PaperId, Profile, Section, SourceReport
 from digest.errors import RenderError
 from digest.render import environment, one_line
 from digest.render.email import BUDGET, EmailRenderer, mailbox, subject
@@ -101,6 +104,104 @@ def test_equal_digests_are_equal_bytes_and_each_reader_has_a_message_of_their_ow
     assert read(other)["Message-ID"] != read(first)["Message-ID"]
 
 
+def opinion(profile: str, paper: PaperId, action: str) -> str:
+    return f"{BASE}/opinion/{action}/{profile}?paper={paper}"
+
+
+def stop(profile: str, recipient: str) -> str:
+    return f"{BASE}/stop/{profile}?address={quote(recipient)}"
+
+
+ISSUES = {
+    "sample": sample(),
+    "hostile": hostile(),
+    "nothing": digest(),
+    "wanted twice": digest(Section("Swin", (swin(1),)), Section("Talking face", (swin(1), talking(2)))),
+    "60": many(60),
+    "300": many(300),
+}
+
+
+@pytest.mark.parametrize("links", [{}, {"opinion_link": opinion, "stop_link": stop}], ids=["", "links"])
+def test_a_mail_that_is_joined_of_what_others_have_is_the_mail_made_alone(links: dict[str, Any]) -> None:
+    many_readers = EmailRenderer(environment(), sender=SENDER, base_url=BASE, **links)
+    for _ in range(2):  # the second time every card is there already
+        for name, issue in ISSUES.items():
+            alone = EmailRenderer(environment(), sender=SENDER, base_url=BASE, **links)
+            joined = many_readers.compose(profile(), issue, READER)
+            assert joined == alone.compose_plainly(profile(), issue, READER), name
+
+
+def test_a_card_is_that_of_the_paper_as_it_is_now() -> None:
+    mail = renderer()
+    before, after = (
+        swin(1),
+        swin(1, abstract="It was written anew, and Swin with it: shifted window."),
+    )
+    for item in (before, after, replace(after, note="lip: a word of Talking face papers"), before):
+        issue = digest(Section("Swin", (item,)))
+        finished = mail.compose(profile(), issue, READER)
+        assert finished == renderer().compose_plainly(profile(), issue, READER)
+        assert one_line(item.paper.abstract) in seen(part(read(finished), "html"))
+        assert item.note in seen(part(read(finished), "html"))
+
+
+def test_a_users_template_may_put_cards_anywhere(tmp_path: Path) -> None:
+    (tmp_path / "email.html.j2").write_text(
+        "<title>{{ title }}</title>{% for section in sections %}<div>{{ cards(section) }}</div>{% endfor %}"
+    )
+    (tmp_path / "email_card.txt.j2").write_text("{{ paper.title }}{{ '!' * 90 }}")
+    mail = renderer(folder=tmp_path)
+    finished = mail.compose(profile(), sample(), READER)
+    assert finished == mail.compose_plainly(profile(), sample(), READER)
+    assert part(read(finished), "html").count("<div>") == 2
+    assert max(map(len, finished.split(b"\r\n"))) <= 78
+
+
+def test_a_card_has_no_score_because_readers_share_it(tmp_path: Path) -> None:
+    (tmp_path / "email_card.html.j2").write_text("\n{{ item.score }}")
+    with pytest.raises(RenderError, match=r"email_card\.html\.j2:2: .* has no attribute 'score'"):
+        renderer(folder=tmp_path).compose(profile(), sample(), READER)
+
+
+@pytest.mark.parametrize("base", ["https://me.example.org/d", "http://me.example.org/d"])
+def test_a_mail_can_be_stopped_only_where_that_works(base: str) -> None:
+    def stop(profile: str, recipient: str) -> str:
+        return f"{base}/stop/{profile}?token=abc&address={quote(recipient)}"
+
+    assert "List-Unsubscribe" not in read(renderer().compose(profile(), sample(), READER))
+    mail = EmailRenderer(environment(), sender=SENDER, base_url=BASE, stop_link=stop)
+    finished = mail.compose(profile(), sample(), "reader@example.org")
+    link = f"{base}/stop/swin?token=abc&address=reader%40example.org"
+    assert f"\r\nList-Unsubscribe: <{link}>\r\n".encode() in finished  # on one line
+    one_click = "List-Unsubscribe=One-Click" if base.startswith("https") else None
+    assert read(finished)["List-Unsubscribe-Post"] == one_click
+    assert link in addresses(part(read(finished), "html"))
+    assert f"Stop this mail: {link}" in one_line(part(read(finished), "plain"))
+    other = mail.compose(profile(), sample(), "other@example.org")
+    assert b"reader%40" not in other
+    assert "stop" not in mail.text(profile(), sample()).lower().replace("change or stop", "")
+
+
+def test_several_readers_get_a_message_each_whatever_their_names() -> None:
+    readers = (
+        "Doe, Jane <jane@example.org>",
+        "Zoë Ünïcode-Strauß <zoe@example.org>",
+        "مريم الأندلسية <maryam@example.org>",
+        "שרה כהן, PhD <sarah@example.org>",
+        "山田 太郎 <taro@example.org>",
+        '"Quote \\"Q\\" Smith" <q@example.org>',
+        "plain@example.org",
+    )
+    mail = renderer()
+    found = [read(mail.compose(profile(), sample(), reader)) for reader in readers]
+    named = [message["To"].addresses for message in found]
+    assert [len(boxes) for boxes in named] == [1] * len(readers)
+    expected = [mailbox(reader, "To") for reader in readers]
+    assert [Mailbox(box.display_name, box.addr_spec) for (box,) in named] == expected
+    assert len({message["Message-ID"] for message in found}) == len(readers)
+
+
 @pytest.mark.parametrize("base_url", [BASE, None])
 def test_both_parts_hold_every_paper_and_every_link(base_url: str | None) -> None:
     mail = renderer(base_url=base_url)
@@ -120,10 +221,9 @@ def test_both_parts_hold_every_paper_and_every_link(base_url: str | None) -> Non
 
 def test_the_first_line_that_is_seen_is_the_heartbeat() -> None:
     mail = renderer()
-    assert mail.text(profile(), sample()).startswith(
-        "6 papers of 412 · Talking face 1 · Swin 3 · 2 by title\n"
-    )
-    assert seen(mail.html(profile(), sample())).startswith("6 papers of 412 · Talking face 1")
+    told = "6 papers of 412 · Talking face 1 · Swin 3 · 2 by title · 1 of 3 sources complete · 7 days "
+    assert one_line(mail.text(profile(), sample())).startswith(told)
+    assert seen(mail.html(profile(), sample())).startswith(told)
 
 
 def test_evidence_is_marked_and_named_in_both_parts() -> None:

@@ -10,14 +10,16 @@ import pytest
 from digests import HOSTILE, ISSUED, PERIOD, digest, paper, swin
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
 from digest.core.model import Listing, Recommendation, Section, SourceReport
 from digest.errors import RenderError
 from digest.render import (
     badges,
     byline,
+    catching_up,
     clean,
-    covered,
+    coverage,
     dated,
     environment,
     gaps,
@@ -146,11 +148,30 @@ def test_a_cut_falls_between_words() -> None:
     assert shortened("one", 3) == "one"
 
 
-@given(st.lists(st.text(alphabet="abcö-", min_size=1, max_size=90), min_size=1, max_size=30))
-def test_wrapping_keeps_every_word_and_72_columns(words: list[str]) -> None:
-    lines = wrapped("  ".join(words)).split("\n")
-    assert " ".join(lines).split() == words
-    assert all(len(line) <= 72 or " " not in line for line in lines)
+@given(
+    st.lists(st.text(alphabet="abcö-", min_size=1, max_size=90), min_size=1, max_size=30),
+    st.sampled_from(["", "  ", "• ", "  • "]),
+)
+def test_wrapping_keeps_every_word_and_72_columns(words: list[str], lead: str) -> None:
+    lines = wrapped(lead + " ".join(words)).split("\n")
+    assert lines[0].startswith(lead)
+    assert "".join(f"{line[len(lead) :]} " for line in lines).split() == words
+    assert all(len(line) <= 72 or " " not in line[len(lead) :] for line in lines)
+    assert all(line.startswith(" " * len(lead)) for line in lines[1:])
+
+
+def test_columns_are_counted_as_a_terminal_shows_them() -> None:
+    title = "• 说话人脸的合成：一种基于移动窗口的方法，附带" + "很长的说明" * 12 + "。End"
+    lines = wrapped(f"short\n{title}\nlast").split("\n")
+    assert (lines[0], lines[-1]) == ("short", "last")
+    assert "".join(line.removeprefix("  ") for line in lines[1:-1]) == title
+    assert all(70 <= cell_len(line) <= 72 for line in lines[1:-2])
+    assert not any(line.lstrip().startswith(("，", "。", "：")) for line in lines)
+
+
+def test_what_a_plain_text_prints_has_no_line_break_of_its_own(tmp_path: Path) -> None:
+    write(tmp_path, "a.txt.j2", "{{ value }}|{{ value | upper }}\n")
+    assert render(environment(tmp_path), "a.txt.j2", value="a\nb\r\n  c\u2028d") == "a b c d|A B C D\n"
 
 
 @pytest.mark.parametrize(
@@ -247,12 +268,29 @@ def test_the_heartbeat_counts_every_matched_paper() -> None:
         (None, ""),
         (24, ""),
         (35, ""),
-        (72, "Covers 3 days, since 17 Nov 2026"),
-        (170, "Covers 7 days, since 13 Nov 2026"),
+        (72, "These 3 days at once, since 17 Nov 2026"),
+        (170, "These 7 days at once, since 13 Nov 2026"),
     ],
 )
 def test_a_digest_says_when_it_catches_up(hours: int | None, expected: str) -> None:
-    assert covered(digest(since=None if hours is None else ISSUED - timedelta(hours=hours))) == expected
+    assert catching_up(digest(since=None if hours is None else ISSUED - timedelta(hours=hours))) == expected
+
+
+@pytest.mark.parametrize(
+    ("complete", "failed", "hours", "expected"),
+    [
+        (1, 0, 24, "the source complete · 1 day"),
+        (3, 0, 5, "all 3 sources complete · 1 day"),
+        (2, 2, 72, "2 of 4 sources complete · 3 days"),
+        (0, 1, None, "0 of 1 source complete"),
+        (0, 0, None, ""),
+    ],
+)
+def test_a_digest_says_what_it_rests_on(complete: int, failed: int, hours: int | None, expected: str) -> None:
+    reports = [SourceReport("a", PERIOD, complete=True)] * complete
+    reports += [SourceReport("b", PERIOD, complete=False)] * failed
+    since = None if hours is None else ISSUED - timedelta(hours=hours)
+    assert coverage(digest(since=since, reports=tuple(reports))) == expected
 
 
 def test_sources_that_fell_short_are_named() -> None:

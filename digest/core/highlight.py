@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Protocol
 
-from digest.core.model import Field, Recommendation
+from digest.core.model import Field, Listing, Match, Paper
 
 Span = tuple[int, int]
+
+
+class Supported(Protocol):
+    """A paper and what speaks for it, such as a `Recommendation`."""
+
+    @property
+    def paper(self) -> Paper: ...  # noqa: D102
+    @property
+    def listings(self) -> tuple[Listing, ...]: ...  # noqa: D102
+    @property
+    def matches(self) -> tuple[Match, ...]: ...  # noqa: D102
+
 
 _FIELDS: tuple[Field, ...] = ("title", "abstract", "keyword", "author", "organization", "category", "source")
 
@@ -37,12 +50,12 @@ def _merged(spans: Iterable[Span], length: int) -> list[Span]:
     return merged
 
 
-def spans(recommendation: Recommendation, field: Field) -> tuple[Span, ...]:
+def spans(recommendation: Supported, field: Field) -> tuple[Span, ...]:
     """Where the evidence stands in one field of the paper."""
     return tuple((match.start, match.end) for match in recommendation.matches if match.field == field)
 
 
-def why(recommendation: Recommendation) -> tuple[tuple[str, str], ...]:
+def why(recommendation: Supported) -> tuple[tuple[str, str], ...]:
     """Each keyword that was found, once, with where: `("lip sync", "title and abstract")`.
 
     What was found in the title comes first.

@@ -89,6 +89,9 @@ class Paper:
     ai_summary: str | None = None
     identifiers: tuple[PaperId, ...] = ()  # others that it is known by
 
+    def __hash__(self) -> int:  # noqa: D105
+        return hash(self.id)  # papers are keys in many places, and the rest says little more
+
     def text(self, field: Field) -> str:
         """The text of a field, which is what the offsets of a `Match` count in."""
         match field:
@@ -353,6 +356,7 @@ class DeliveryState(StrEnum):
 
     `planned → sending → handing_over → sent | deferred | failed | uncertain`:
     every failure before `handing_over` is safe to retry, a lost answer after it is `uncertain`.
+    A delivery is `stopped` when its recipient wanted no more of them before it was handed over.
     """
 
     PLANNED = "planned"
@@ -362,6 +366,7 @@ class DeliveryState(StrEnum):
     DEFERRED = "deferred"
     FAILED = "failed"
     UNCERTAIN = "uncertain"
+    STOPPED = "stopped"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,22 +8,36 @@ so a title can neither break a page nor hide a line of it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo
 
 import jinja2
+from jinja2.nodes import EvalContext
 from jinja2.sandbox import SandboxedEnvironment
 from markupsafe import Markup, escape
+from rich.cells import cell_len
 
-from digest.core.highlight import Span, segments, spans, why
-from digest.core.model import Digest, Paper, Profile, Recommendation
+from digest.core.highlight import Span, Supported, segments, spans, why
+from digest.core.model import (
+    Digest,
+    Listing,
+    Match,
+    Paper,
+    Profile,
+    Recommendation,
+    Section,
+    SectionKind,
+    SourceReport,
+)
 from digest.errors import RenderError
 from digest.resources import folder
+
+Made = TypeVar("Made")
 
 
 class FeedFormat(NamedTuple):
@@ -47,6 +61,9 @@ _SEPARATOR = re.compile(r"\r\n?|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 _UNWANTED = re.compile(
     "[\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"
 )
+# A character of a script without spaces, with the closing punctuation that no line may begin with.
+_UNSPACED = "\u3041-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
+_BREAKABLE = re.compile(f"[{_UNSPACED}][^\\w\\s]*|[^{_UNSPACED}]+")
 _LAST_WORD = re.compile(r"\s\S*$")
 _URL_SAFE = "%:/?#[]@!$&'()*+,;=-._~"  # RFC 3986, 2.2 and 2.3
 _LONGEST_SEARCH = 200  # characters of a title
@@ -57,6 +74,11 @@ _MONTHS = (
     *("July", "August", "September", "October", "November", "December"),
 )
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_VALUES = {Digest, Listing, Match, Paper, Profile, Recommendation, Section, SourceReport}
+_KINDS: dict[SectionKind, str] = {
+    "related": "No keyword stands in these; the words around it do.",
+    "second_look": "You may have missed these: they were passed over, and have drawn attention since.",
+}
 _SOURCES = {
     "arxiv": "arXiv",
     "biorxiv": "bioRxiv",
@@ -74,7 +96,7 @@ def environment(*folders: Path) -> jinja2.Environment:
 
     A name that a template misspells is an error, never an empty string.
     """
-    made = SandboxedEnvironment(
+    made = _Environment(
         loader=jinja2.FileSystemLoader([*folders, folder("templates")]),
         autoescape=_is_markup,
         undefined=jinja2.StrictUndefined,
@@ -92,13 +114,14 @@ def environment(*folders: Path) -> jinja2.Environment:
         source=source_label,
         starred=starred,
         weekday=weekday,
-        wrapped=wrapped,
     )
     made.globals.update(
         badges=badges,
         byline=byline,
-        covered=covered,
+        catching_up=catching_up,
+        coverage=coverage,
         dated=dated,
+        explained=explained,
         gaps=gaps,
         heartbeat=heartbeat,
         links=links,
@@ -109,10 +132,28 @@ def environment(*folders: Path) -> jinja2.Environment:
     return made
 
 
-def render(templates: jinja2.Environment, name: str, **values: object) -> str:
+class _Environment(SandboxedEnvironment):
+    """Jinja's sandbox, which knows that of our own values only what begins with "_" is unsafe."""
+
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:  # noqa: ANN401 - as it is there
+        if type(obj) in _VALUES:
+            return not attr.startswith("_")
+        return super().is_safe_attribute(obj, attr, value)
+
+
+def render(templates: jinja2.Environment, name: str, /, **values: object) -> str:
     """A template with its values filled in. Raises RenderError with the template's file and line."""
+    return _with(templates, name, lambda template: template.render(values))
+
+
+def defined(templates: jinja2.Environment, name: str, variable: str) -> object:
+    """What a template sets a variable to. Raises RenderError with the template's file and line."""
+    return _with(templates, name, lambda template: getattr(template.module, variable))
+
+
+def _with(templates: jinja2.Environment, name: str, use: Callable[[jinja2.Template], Made]) -> Made:
     try:
-        return templates.get_template(name).render(values)
+        return use(templates.get_template(name))
     except jinja2.TemplateSyntaxError as error:
         place = f"{error.filename or error.name}:{error.lineno}"
         raise RenderError(
@@ -145,14 +186,26 @@ def _is_markup(name: str | None) -> bool:
     return name is None or name.removesuffix(".j2").endswith((".html", ".xml"))
 
 
-def _finished(value: object) -> object:
+class Finished(Markup):
+    """What a template has made already, to stand in another: clean, and escaped where need be."""
+
+    __slots__ = ()
+
+
+@jinja2.pass_eval_context
+def _finished(context: EvalContext, value: object) -> object:
+    """What a template prints; in plain text nothing has a line break that the template does not have."""
+    if not isinstance(value, str) or isinstance(value, Finished) or value.isprintable():
+        return value
     if isinstance(value, Markup):
         return Markup(clean(value))  # noqa: S704 - taking characters out escapes nothing anew
-    return clean(value) if isinstance(value, str) else value
+    return clean(value) if context.autoescape else one_line(value)
 
 
 def clean(text: str) -> str:
     """The text without controls, lone surrogates and directional overrides; lines end in a line feed."""
+    if text.isprintable():  # so is nearly every line, and none of those characters
+        return text
     return _UNWANTED.sub("", _SEPARATOR.sub(lambda found: "\n" if found[0][0] == "\r" else " ", text))
 
 
@@ -168,10 +221,11 @@ def shortened(text: str, limit: int) -> str:
     return _LAST_WORD.sub("", text[: limit + 1])[:limit].rstrip(" \n,;:.") + "…"
 
 
-def marked(text: str, evidence: Iterable[Span], limit: int | None = None) -> Markup:
+def marked(text: str, evidence: Iterable[Span], limit: int | None = None, *, style: str = "") -> Markup:
     """The text as HTML with its evidence in `<mark>`, shortened if a limit is given."""
+    mark = Markup('<mark style="{}">').format(style) if style else Markup("<mark>")
     return Markup("").join(
-        Markup("<mark>{}</mark>").format(clean(piece)) if is_evidence else escape(clean(piece))
+        mark + escape(clean(piece)) + Markup("</mark>") if is_evidence else escape(clean(piece))
         for piece, is_evidence in segments(text if limit is None else shortened(text, limit), evidence)
     )
 
@@ -185,15 +239,36 @@ def starred(text: str, evidence: Iterable[Span], limit: int | None = None) -> st
 
 
 def wrapped(text: str, width: int = 72) -> str:
-    """The text in lines of at most `width` characters; a longer word keeps its own line."""
-    lines, line = [], ""
-    for word in one_line(text).split(" "):
-        if line and len(line) + 1 + len(word) > width:
+    """The text with each line broken that has more columns of a terminal than `width`.
+
+    It goes on below its first word, which in an item of a list stands after "• ".
+    A longer word keeps a line of its own, as addresses must.
+    """
+    return "\n".join(line if cell_len(line) <= width else _broken(line, width) for line in text.split("\n"))
+
+
+def _broken(text: str, width: int) -> str:
+    words = text.lstrip(" ").removeprefix("• ")
+    lead = text[: len(text) - len(words)]
+    lines, line, column = [], lead, 0
+    for piece, space in _breakable(words):
+        size = cell_len(piece)
+        if column and len(lead) + column + space + size > width:
             lines.append(line)
-            line = word
-        else:
-            line = f"{line} {word}".lstrip()
+            line, column = " " * len(lead), 0
+        gap = space if column else 0
+        line += " " * gap + piece
+        column += gap + size
     return "\n".join([*lines, line])
+
+
+def _breakable(text: str) -> Iterator[tuple[str, int]]:
+    """What a line may end after, with the columns of space before it."""
+    for word in text.split(" "):
+        space = 1
+        for piece in _BREAKABLE.findall(word) if not word.isascii() else (word,):
+            yield piece, space
+            space = 0
 
 
 def http_url(url: str | None) -> str:
@@ -266,7 +341,7 @@ def byline(paper: Paper) -> tuple[str, str]:
     return ", ".join(names), rest
 
 
-def badges(recommendation: Recommendation) -> tuple[str, ...]:
+def badges(recommendation: Supported) -> tuple[str, ...]:
     """Where the paper was listed, each source once: "Hugging Face · ▲ 41 · 3 comments"."""
     made = []
     for source in dict.fromkeys(listing.source for listing in recommendation.listings):
@@ -282,7 +357,7 @@ def badges(recommendation: Recommendation) -> tuple[str, ...]:
     return tuple(made)
 
 
-def dated(recommendation: Recommendation) -> str:
+def dated(recommendation: Supported) -> str:
     """The day of a paper: when it was published, or else listed first."""
     listed = (listing.listed_on for listing in recommendation.listings if listing.listed_on)
     known = recommendation.paper.published or min(listed, default=None)
@@ -321,12 +396,33 @@ def gaps(digest: Digest) -> str:
     )
 
 
-def covered(digest: Digest) -> str:
+def coverage(digest: Digest) -> str:
+    """What the digest rests on: "all 3 sources complete · 1 day", "2 of 3 sources complete · 4 days"."""
+    parts = []
+    if number := len(digest.reports):
+        complete = sum(1 for report in digest.reports if report.complete and not report.error)
+        whole = ("the source" if number == 1 else f"all {number} sources") + " complete"
+        parts.append(whole if complete == number else f"{complete} of {quantity(number, 'source')} complete")
+    if digest.since is not None:
+        parts.append(quantity(max(_days(digest.since, digest.issued_at), 1), "day"))
+    return " · ".join(parts)
+
+
+def catching_up(digest: Digest) -> str:
     """How far a digest reaches back, if that is more than the usual day; else empty."""
     if digest.since is None:
         return ""
-    days = round((digest.issued_at - digest.since) / timedelta(days=1))
-    return f"Covers {days} days, since {day(digest.since)}" if days > 1 else ""
+    days = _days(digest.since, digest.issued_at)
+    return f"These {days} days at once, since {day(digest.since)}" if days > 1 else ""
+
+
+def _days(since: datetime, until: datetime) -> int:
+    return round((until - since) / timedelta(days=1))
+
+
+def explained(kind: SectionKind) -> str:
+    """What papers have in common that stand together for another reason than an interest."""
+    return _KINDS.get(kind, "")
 
 
 def due(profile: Profile, digest: Digest) -> datetime:

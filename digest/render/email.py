@@ -5,52 +5,68 @@ then the tail becomes a list of titles, then the list ends in "and N more".
 The mail says so. The plain text takes the first two steps too, because filters distrust parts that differ
 (SpamAssassin's MPART_ALT_DIFF_COUNT: 2.8 points for 300 papers), but never the third: it names every paper.
 
-Headers are written here rather than by `email.policy`: Python 3.11's folds a long quoted name in two
-and turns a hostile subject into a header of its own (CVE-2024-6923).
-The finished bytes are read again and compared before anybody gets them.
+A part is one template, filled in: that is `html` and `text`.
+A message is the same made faster, because most of it is equal for many readers: a paper with its evidence
+is a card, rendered and encoded once, and a reader's mail is those cards between what is the reader's own.
 """
 
 from __future__ import annotations
 
-import base64
-import re
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC
-from email.errors import HeaderParseError
-from email.header import decode_header, make_header
-from email.message import EmailMessage
-from email.parser import BytesParser
-from email.policy import SMTP, compat32
-from email.utils import format_datetime, parseaddr
-from functools import partial
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from functools import cached_property, lru_cache, partial
 from hashlib import sha256
+from typing import Literal, NamedTuple, TypedDict
 
-import css_inline
 import jinja2
 
 from digest.core.feedback import Action
 from digest.core.mailbox import Mailbox, parse
-from digest.core.model import Digest, Paper, PaperId, Profile, Recommendation
+from digest.core.message import assemble, encoded_line, quoted_printable
+from digest.core.model import (
+    Digest,
+    Listing,
+    Match,
+    Paper,
+    PaperId,
+    Profile,
+    Recommendation,
+    SectionKind,
+)
 from digest.errors import RenderError
-from digest.render import FEEDS, counts, due, gaps, http_url, joined, one_line, quantity, render, shortened
+from digest.render import (
+    FEEDS,
+    Finished,
+    catching_up,
+    counts,
+    coverage,
+    defined,
+    due,
+    gaps,
+    heartbeat,
+    http_url,
+    joined,
+    one_line,
+    quantity,
+    render,
+    shortened,
+    weekday,
+    wrapped,
+)
 
 BUDGET = 80_000
 """Bytes of the HTML part, before transfer encoding."""
 
 _ABSTRACTS = (5000, 900, 600, 300)  # characters; the longest holds every abstract that is one
 _CARDS = 10  # at least so many papers keep their abstract before the list of titles is cut
+_KEPT = 4096  # cards, about 10 KB each
 _SUBJECT_PARTS = 5
 _LONGEST_NAME = 80
-_LINE = 76  # RFC 2047, 2: a line that holds an encoded word; also the line of quoted-printable
-_CHUNK = 39  # bytes in an encoded word, which makes 64 characters of it
-_LONGEST_LINE = 998  # RFC 5322, 2.1.1
-_MIME = ("MIME-Version", "Content-Type")
 
-_ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")  # RFC 5322, 3.2.3, with spaces
-_POLICY = SMTP.clone(max_line_length=_LINE, cte_type="7bit")
-_INLINER = css_inline.CSSInliner(load_remote_stylesheets=False)
+Form = Literal["html", "txt"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +78,120 @@ class Extent:
     titles: int  # titles listed, the others counted
 
 
+class Words(TypedDict):
+    """What stands around the papers, in both parts."""
+
+    digest: Digest
+    title: str
+    name: str  # of the profile
+    day: str
+    heartbeat: str
+    coverage: str
+    catching_up: str
+    gaps: str
+    archive_url: str
+    feeds: list[tuple[str, str]]
+    stop_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a card shows: a recommendation without its score, which is another for each reader."""
+
+    paper: Paper
+    listings: tuple[Listing, ...]
+    matches: tuple[Match, ...]
+    note: str
+
+    @property
+    def interests(self) -> tuple[str, ...]:
+        """The interests that want it, each once."""
+        return tuple(dict.fromkeys(match.interest for match in self.matches))
+
+
+class Piece:
+    """Whole lines of a part, finished."""
+
+    def __init__(self, text: str) -> None:
+        self.text = Finished(text if text.endswith("\n") else f"{text}\n")
+        self.size = len(self.text.encode())
+
+    @cached_property
+    def encoded(self) -> bytes:
+        """As they stand in a message."""
+        return quoted_printable(self.text)
+
+
+class Card:
+    """A paper with its evidence, as a piece of either part, drawn when it is first wanted."""
+
+    def __init__(self, paper: Paper, draw: Callable[[Form], str]) -> None:
+        self.paper = paper
+        self._draw = draw
+
+    @cached_property
+    def html(self) -> Piece:
+        """For the HTML."""
+        return Piece(self._draw("html"))
+
+    @cached_property
+    def txt(self) -> Piece:
+        """For the plain text."""
+        return Piece(self._draw("txt"))
+
+
+class Shown(NamedTuple):
+    """A section as far as its papers are shown in full."""
+
+    heading: str
+    kind: SectionKind
+    total: int
+    papers: str  # the same in words
+    cards: list[Card]
+
+
+class Contents(NamedTuple):
+    """The papers of a mail."""
+
+    extent: Extent
+    sections: list[Shown]
+    tail: list[Recommendation]  # shown by title, as far as there is room
+
+
+class Layout(NamedTuple):
+    """A part of a message: what is the reader's own around pieces that others have, too."""
+
+    around: list[str]  # one more than pieces
+    pieces: list[Piece]
+
+    @property
+    def size(self) -> int:
+        """Bytes in UTF-8."""
+        return sum(len(text.encode()) for text in self.around) + sum(piece.size for piece in self.pieces)
+
+    @property
+    def is_of_whole_lines(self) -> bool:
+        """Whether no piece begins within a line, as one may in somebody's template."""
+        return all(text.endswith("\n") for text in self.around if text)
+
+    def encoded(self) -> bytes:
+        """The whole as quoted-printable, if it is of whole lines."""
+        own = [b"".join(map(encoded_line, text.split("\n")[:-1])) for text in self.around]
+        parts = [own[0]]
+        for piece, after in zip(self.pieces, own[1:], strict=True):
+            parts += (piece.encoded, after)
+        return b"".join(parts)
+
+
+_PLACE = Finished("\ufdd0")
+"""Where a piece stands in a page; no text that is shown has this character."""
+
+
 class EmailRenderer:
     """Composes a digest as a message, and as the two texts that it is made of.
 
-    `opinion_link` gives the address where a profile says what it thinks of a paper; without it no
-    card asks.
+    `opinion_link` gives the address where a profile says what it thinks of a paper, and `stop_link`
+    the one where a recipient stops the mail of a profile; without them no mail speaks of either.
     """
 
     def __init__(
@@ -77,121 +202,207 @@ class EmailRenderer:
         base_url: str | None,
         formats: tuple[str, ...] = ("rss", "atom", "json"),
         opinion_link: Callable[[str, PaperId, Action], str] | None = None,
+        stop_link: Callable[[str, str], str] | None = None,
     ) -> None:
         self._environment = environment
         self._sender = sender
         self._base_url = base_url
         self._formats = formats
         self._opinion_link = opinion_link
+        self._stop_link = stop_link
+        self._card = lru_cache(maxsize=_KEPT)(self._new_card)
 
     def compose(self, profile: Profile, digest: Digest, recipient: str) -> bytes:
         """The message for one recipient, RFC 5322 with CRLF. Raises RenderError."""
+        words = self._words(profile, digest, recipient)
+        contents, html = self._fitted(profile, digest, words)
+        text = self._laid_out("txt", profile, contents, words)
+        if not (text.is_of_whole_lines and html.is_of_whole_lines):
+            return self.compose_plainly(profile, digest, recipient)
+        parts = {"plain": text.encoded(), "html": html.encoded()}
+        return self._message(profile, digest, recipient, parts, stop_url=words["stop_url"])
+
+    def compose_plainly(self, profile: Profile, digest: Digest, recipient: str) -> bytes:
+        """The same bytes, with each part rendered and encoded as a whole. Raises RenderError."""
+        parts = {
+            "plain": quoted_printable(self.text(profile, digest, recipient)),
+            "html": quoted_printable(self.html(profile, digest, recipient)),
+        }
+        stop_url = self._words(profile, digest, recipient)["stop_url"]
+        return self._message(profile, digest, recipient, parts, stop_url=stop_url)
+
+    def html(self, profile: Profile, digest: Digest, recipient: str = "") -> str:
+        """The HTML part, as much of the digest as 80 KB hold. Raises RenderError."""
+        return self._whole("html", profile, digest, recipient)
+
+    def text(self, profile: Profile, digest: Digest, recipient: str = "") -> str:
+        """The plain text, with every paper. Raises RenderError."""
+        return self._whole("txt", profile, digest, recipient)
+
+    def _whole(self, form: Form, profile: Profile, digest: Digest, recipient: str) -> str:
+        words = self._words(profile, digest, recipient)
+        extent = self._fitted(profile, digest, words)[0].extent
+
+        def cards(section: Shown) -> Finished:
+            return Finished("".join(piece.text for piece in self._pieces(form, profile, section)))
+
+        return self._page(form, _contents(digest, extent, self._new_card), words, cards)
+
+    def _message(
+        self, profile: Profile, digest: Digest, recipient: str, parts: dict[str, bytes], *, stop_url: str
+    ) -> bytes:
         sender, reader = mailbox(self._sender, "From"), mailbox(recipient, "To")
         key = sha256(f"{digest.id}\n{reader.address}".encode()).hexdigest()[:32]
         headers: dict[str, str | Mailbox] = {
             "From": sender,
             "To": reader,
             "Subject": subject(digest),
-            "Date": format_datetime(digest.issued_at.astimezone(UTC)),
+            "Date": _date(digest.issued_at),
             "Message-ID": f"<{key}@{sender.domain}>",
             "List-Id": f"<{profile.name}.digest.{sender.domain}>",  # RFC 2919, 2
             "Auto-Submitted": "auto-generated",  # RFC 3834, 5
             "X-Auto-Response-Suppress": "All",  # the same for Exchange
         }
-        extent = self._extent(profile, digest)
-        parts = {"plain": self._text(profile, digest, extent), "html": self._html(profile, digest, extent)}
-        message = EmailMessage(policy=_POLICY)
-        message.make_alternative()
-        for subtype, content in parts.items():
-            part = EmailMessage(policy=_POLICY)
-            part.set_content(content, subtype=subtype, charset="utf-8", cte="quoted-printable")
-            del part["MIME-Version"]  # RFC 2045, 4: of the whole message
-            message.attach(part)
-        message["MIME-Version"] = "1.0"
-        message.set_boundary(f"=_{key}")  # "=_" cannot stand in quoted-printable (RFC 2045, 6.7)
-        head = "".join(f"{_folded(name, value)}\r\n" for name, value in headers.items())
-        finished = head.encode("ascii") + message.as_bytes()
-        _check(finished, headers, parts)
-        return finished
+        if stop_url:
+            headers["List-Unsubscribe"] = f"<{stop_url}>"  # RFC 2369, 3.2
+        if stop_url.lower().startswith("https:"):
+            headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"  # RFC 8058, 3.1
+        return assemble(headers, parts, key=key)
 
-    def html(self, profile: Profile, digest: Digest) -> str:
-        """The HTML part, as much of the digest as 80 KB hold. Raises RenderError."""
-        return self._html(profile, digest, self._extent(profile, digest))
+    def _fitted(self, profile: Profile, digest: Digest, words: Words) -> tuple[Contents, Layout]:
+        """The HTML part with the most that it can show within the budget."""
 
-    def text(self, profile: Profile, digest: Digest) -> str:
-        """The plain text, with every paper. Raises RenderError."""
-        return self._text(profile, digest, self._extent(profile, digest))
+        def fitted(extent: Extent) -> tuple[Contents, Layout]:
+            contents = _contents(digest, extent, self._card)
+            return contents, self._laid_out("html", profile, contents, words)
 
-    def _extent(self, profile: Profile, digest: Digest) -> Extent:
-        """The most that the HTML part can show within the budget."""
-
-        def size(extent: Extent) -> int:
-            return len(self._html(profile, digest, extent).encode())
-
-        papers = len(digest.recommendations)
+        papers = sum(len(section.recommendations) for section in digest.sections)
         everything = papers + len(digest.overflow)
         for abstract in _ABSTRACTS:
             extent = Extent(abstract, papers, everything)
-            if size(extent) <= BUDGET:
-                return extent
+            made = fitted(extent)
+            if made[1].size <= BUDGET:
+                return made
         few = min(papers, _CARDS)
-        titles = _most(everything, lambda titles: size(replace(extent, cards=few, titles=titles)))
-        cards = _most(papers, lambda cards: size(replace(extent, cards=cards, titles=titles)))
-        return replace(extent, cards=cards, titles=titles)
+        titles = _most(everything, lambda titles: fitted(replace(extent, cards=few, titles=titles))[1].size)
+        cards = _most(papers, lambda cards: fitted(replace(extent, cards=cards, titles=titles))[1].size)
+        return fitted(replace(extent, cards=cards, titles=titles))
 
-    def _html(self, profile: Profile, digest: Digest, extent: Extent) -> str:
-        return _INLINER.inline(self._filled("email.html.j2", profile, digest, extent)).rstrip() + "\n"
+    def _laid_out(self, form: Form, profile: Profile, contents: Contents, words: Words) -> Layout:
+        pieces: list[Piece] = []
 
-    def _text(self, profile: Profile, digest: Digest, extent: Extent) -> str:
-        everything = len(digest.recommendations) + len(digest.overflow)
-        return self._filled("email.txt.j2", profile, digest, replace(extent, titles=everything))
+        def cards(section: Shown) -> Finished:
+            before = len(pieces)
+            pieces.extend(self._pieces(form, profile, section))
+            return Finished(_PLACE * (len(pieces) - before))
 
-    def _filled(self, name: str, profile: Profile, digest: Digest, extent: Extent) -> str:
-        sections: list[tuple[str, int, list[Recommendation]]] = []
-        left = extent.cards
-        tail: list[Recommendation] = []
-        for section in digest.sections:
-            shown = list(section.recommendations[:left])
-            left -= len(shown)
-            tail += section.recommendations[len(shown) :]
-            if shown:
-                sections.append((section.interest, len(section.recommendations), shown))
-        tail += digest.overflow
-        archive_url = ""
+        return Layout(self._page(form, contents, words, cards).split(_PLACE), pieces)
+
+    def _pieces(self, form: Form, profile: Profile, section: Shown) -> Iterator[Piece]:
+        for card in section.cards:
+            yield card.html if form == "html" else card.txt
+            if self._opinion_link is not None:
+                opinions = _opinions(partial(self._opinion_link, profile.name, card.paper.id))
+                if opinions:
+                    yield Piece(self._rendered("email_opinions", form, {"opinions": opinions}))
+
+    def _new_card(
+        self,
+        paper: Paper,
+        listings: tuple[Listing, ...],
+        matches: tuple[Match, ...],
+        note: str,
+        heading: str,
+        abstract_limit: int,
+    ) -> Card:
+        values = {
+            "item": Evidence(paper, listings, matches, note),
+            "paper": paper,
+            "heading": heading,
+            "abstract_limit": abstract_limit,
+        }
+        return Card(paper, lambda form: self._rendered("email_card", form, values))
+
+    @cached_property
+    def _css(self) -> object:
+        """The styles of elements by name."""
+        return defined(self._environment, "email_style.html.j2", "css")
+
+    def _words(self, profile: Profile, digest: Digest, recipient: str) -> Words:
+        archive_url, feeds = "", []
         if "archive" in profile.channels:
             archive_url = joined(self._base_url, "archive", profile.name, f"{digest.id}.html")
-        feeds = []
-        if joined(self._base_url) and "feeds" in profile.channels:
+        if "feeds" in profile.channels and joined(self._base_url):
             feeds = [
                 (FEEDS[form].label, joined(self._base_url, "feeds", profile.name, FEEDS[form].file))
                 for form in self._formats
             ]
-        filled = render(
-            self._environment,
-            name,
-            profile=profile,
-            digest=digest,
-            due=due(profile, digest),
-            sections=sections,
-            abstract_limit=extent.abstract,
-            note=_note(digest, extent, archived=bool(archive_url)),
-            titles=tail[: extent.titles],
-            more=max(len(tail) - extent.titles, 0),
-            archive_url=archive_url,
-            feeds=feeds,
-            opinions=partial(self._opinions, profile),
-        )
-        return filled.rstrip() + "\n"
+        stop_url = ""
+        if recipient and self._stop_link is not None:
+            stop_url = http_url(self._stop_link(profile.name, recipient))
+        return {
+            "digest": digest,
+            "title": digest.title,
+            "name": profile.name,
+            "day": weekday(due(profile, digest)),
+            "heartbeat": heartbeat(digest),
+            "coverage": coverage(digest),
+            "catching_up": catching_up(digest),
+            "gaps": gaps(digest),
+            "archive_url": archive_url,
+            "feeds": feeds,
+            "stop_url": stop_url,
+        }
 
-    def _opinions(self, profile: Profile, paper: Paper) -> list[tuple[str, str]]:
-        """What a reader may say of a paper, as label and address."""
-        if self._opinion_link is None:
-            return []
-        offered: tuple[tuple[str, Action], ...] = (("More like this", "like"), ("Less like this", "dislike"))
-        links = [
-            (label, http_url(self._opinion_link(profile.name, paper.id, action))) for label, action in offered
-        ]
-        return [(label, url) for label, url in links if url]  # none if it is too long to be opened
+    def _page(
+        self,
+        form: Form,
+        contents: Contents,
+        words: Words,
+        cards: Callable[[Shown], Finished],
+    ) -> str:
+        tail, limit = contents.tail, contents.extent.titles if form == "html" else len(contents.tail)
+        values = {
+            "sections": contents.sections,
+            "cards": cards,
+            "note": _note(contents, archived=bool(words["archive_url"])),
+            "titles": tail[:limit],
+            "more": max(len(tail) - limit, 0),
+        }
+        return self._rendered("email", form, {**words, **values}).rstrip() + "\n"
+
+    def _rendered(self, name: str, form: Form, values: Mapping[str, object]) -> str:
+        text = render(self._environment, f"{name}.{form}.j2", **values, css=self._css)
+        return text if form == "html" else wrapped(text)
+
+
+def _contents(digest: Digest, extent: Extent, card: Callable[..., Card]) -> Contents:
+    sections: list[Shown] = []
+    left = extent.cards
+    tail: list[Recommendation] = []
+    for section in digest.sections:
+        items = section.recommendations
+        if shown := items[:left]:
+            heading, limit = section.interest, extent.abstract
+            cards = [
+                card(item.paper, item.listings, item.matches, item.note, heading, limit) for item in shown
+            ]
+            sections.append(Shown(heading, section.kind, len(items), quantity(len(items), "paper"), cards))
+        left -= len(shown)
+        tail += items[len(shown) :]
+    return Contents(extent, sections, [*tail, *digest.overflow])
+
+
+@lru_cache(maxsize=8)
+def _date(issued_at: datetime) -> str:
+    return format_datetime(issued_at.astimezone(UTC))
+
+
+def _opinions(link: Callable[[Action], str]) -> list[tuple[str, str]]:
+    """What a reader may say of a paper, as label and address."""
+    offered: tuple[tuple[str, Action], ...] = (("More like this", "like"), ("Less like this", "dislike"))
+    links = [(label, http_url(link(action))) for label, action in offered]
+    return [(label, url) for label, url in links if url]  # none if it is too long to be opened
 
 
 def _most(limit: int, size: Callable[[int], int]) -> int:
@@ -199,12 +410,13 @@ def _most(limit: int, size: Callable[[int], int]) -> int:
     return max(bisect_right(range(limit + 1), BUDGET, key=size) - 1, 0)
 
 
-def _note(digest: Digest, extent: Extent, *, archived: bool) -> str:
+def _note(contents: Contents, *, archived: bool) -> str:
     """What was left out, in a sentence; empty if nothing was."""
     steps = []
+    extent = contents.extent
     if extent.abstract < _ABSTRACTS[0]:
         steps.append(f"abstracts end after {extent.abstract} characters")
-    if extent.cards < len(digest.recommendations):
+    if any(len(section.cards) < section.total for section in contents.sections):
         steps.append(f"papers after the first {extent.cards} are shown by title")
     if not steps:
         return ""
@@ -226,6 +438,7 @@ def subject(digest: Digest) -> str:
     return _harmless(f"{quantity(total, 'paper')}: {', '.join(named)}")
 
 
+@lru_cache(maxsize=1 << 10)
 def mailbox(text: str, header: str) -> Mailbox:
     """The mailbox that a setting names, with or without a display name.
 
@@ -246,72 +459,3 @@ def mailbox(text: str, header: str) -> Mailbox:
 def _harmless(text: str) -> str:
     # An encoded word inside plain text would be decoded by the reader (CVE-2024-6923).
     return one_line(text).replace("=?", "= ?")
-
-
-def _folded(name: str, value: str | Mailbox) -> str:
-    """A header in lines of at most 76 characters, where its words allow it."""
-    if isinstance(value, Mailbox):
-        words = [*_phrase(value.name), f"<{value.address}>"] if value.name else [value.address]
-    else:
-        words = value.split(" ") if value.isascii() else _encoded_words(value)
-    line, lines = f"{name}:", []
-    for word in words:
-        if len(line) + 1 + len(word) > _LINE and not line.endswith(":"):
-            lines.append(line)
-            line = ""
-        line = f"{line} {word}"
-    return "\r\n".join([*lines, line])
-
-
-def _phrase(name: str) -> list[str]:
-    if not name.isascii():
-        return _encoded_words(name)
-    if _ATOMS.fullmatch(name):
-        return name.split(" ")
-    return ['"' + re.sub(r'(["\\])', r"\\\1", name) + '"']
-
-
-def _encoded_words(text: str) -> list[str]:
-    # RFC 2047, 2 and 5: at most 75 characters each, and no character cut in two.
-    words, chunk = [], b""
-    for character in (character.encode() for character in text):
-        if len(chunk) + len(character) > _CHUNK:
-            words.append(chunk)
-            chunk = b""
-        chunk += character
-    return [f"=?utf-8?b?{base64.b64encode(chunk).decode('ascii')}?=" for chunk in [*words, chunk]]
-
-
-def _check(finished: bytes, headers: dict[str, str | Mailbox], parts: dict[str, str]) -> None:
-    """Read the message as a stranger would. Raises RenderError if it is not what was meant."""
-    message = BytesParser(policy=compat32).parsebytes(finished)
-    read = [(name, _read(name, value)) for name, value in message.items() if name not in _MIME]
-    texts = [part.get_payload(decode=True) for part in message.walk() if not part.is_multipart()]
-    if (
-        read != list(headers.items())
-        or texts != [text.replace("\n", "\r\n").encode() for text in parts.values()]
-        or max(map(len, finished.split(b"\r\n"))) > _LONGEST_LINE
-    ):
-        meant = [*headers.items(), ("body", "")]
-        wrong = next(
-            (want[0] for want, got in zip(meant, [*read, ("", "")], strict=False) if want != got), "body"
-        )
-        raise RenderError(
-            f"the finished message does not read back as it was meant: {wrong}",
-            remedy="Nothing was sent. Please report it together with the profile",
-        )
-
-
-def _read(name: str, value: str) -> str | Mailbox:
-    unfolded = re.sub(r"\r\n(?=[ \t])", "", value)
-    if name not in {"From", "To"}:
-        return _decoded(unfolded)
-    display, address = parseaddr(unfolded)
-    return Mailbox(_decoded(display), address)
-
-
-def _decoded(value: str) -> str:
-    try:
-        return str(make_header(decode_header(value)))
-    except HeaderParseError:
-        return ""

@@ -1,0 +1,146 @@
+"""A message as bytes: RFC 5322 headers over `multipart/alternative`, in ASCII and with CRLF.
+
+Headers are written here rather than by `email.policy`: Python 3.11's folds a long quoted name in two
+and turns a hostile subject into a header of its own (CVE-2024-6923).
+Bodies are quoted-printable by `binascii`, which takes 7 µs a kilobyte; `email` takes 120.
+What was written is read again by the parser of the standard library and compared before anybody gets it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from email.errors import HeaderParseError
+from email.header import decode_header, make_header
+from email.parser import BytesHeaderParser
+from email.policy import compat32
+from email.utils import parseaddr
+from functools import lru_cache
+
+from digest.core.mailbox import Mailbox
+from digest.errors import RenderError
+
+_LINE = 76  # RFC 2047, 2: a line that holds an encoded word; also the line of quoted-printable
+_CHUNK = 39  # bytes in an encoded word, which makes 64 characters of it
+_LONGEST_LINE = 998  # RFC 5322, 2.1.1
+_OF_THE_BODY = ("MIME-Version", "Content-Type")
+_PARSER = BytesHeaderParser(policy=compat32)
+
+_ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")  # RFC 5322, 3.2.3, with spaces
+
+Headers = Mapping[str, str | Mailbox]
+
+
+def assemble(headers: Headers, parts: Mapping[str, bytes], *, key: str) -> bytes:
+    """The message: its headers in their order, and `text/<subtype>` parts, encoded, the best last.
+
+    `key` makes the boundary. Raises RenderError if the headers would not be read as they were meant.
+    """
+    # "=_" cannot stand in quoted-printable (RFC 2045, 6.7).
+    boundary = f"=_{key}"
+    head = "".join(f"{folded(name, value)}\r\n" for name, value in headers.items()) + (
+        f'MIME-Version: 1.0\r\nContent-Type: multipart/alternative;\r\n boundary="{boundary}"\r\n\r\n'
+    )
+    encoded = head.encode("ascii", "replace")  # a "?" is not what was meant, and found below
+    _check(encoded, headers)
+    pieces = [encoded]
+    for subtype, content in parts.items():
+        pieces += (_opening(boundary, subtype), content)
+    return b"".join([*pieces, f"\r\n--{boundary}--\r\n".encode("ascii")])
+
+
+def _opening(boundary: str, subtype: str) -> bytes:
+    return (
+        f"\r\n--{boundary}\r\n"
+        f'Content-Type: text/{subtype}; charset="utf-8"\r\n'
+        "Content-Transfer-Encoding: quoted-printable\r\n"
+        "\r\n"
+    ).encode("ascii")
+
+
+def quoted_printable(text: str) -> bytes:
+    """The text as it stands in a message (RFC 2045, 6.7), lines ended by CRLF.
+
+    A line is encoded without regard to those around it, so whole lines can be encoded apart and joined.
+    """
+    return binascii.b2a_qp(text.replace("\n", "\r\n").encode())
+
+
+@lru_cache(maxsize=1 << 14)
+def encoded_line(line: str) -> bytes:
+    """A line without its end, as quoted-printable with it; many stand in every mail."""
+    return quoted_printable(f"{line}\n")
+
+
+def folded(name: str, value: str | Mailbox) -> str:
+    """A header in lines of at most 76 characters, where its words allow it."""
+    if isinstance(value, Mailbox):
+        words = [*_phrase(value.name), f"<{value.address}>"] if value.name else [value.address]
+    else:
+        words = value.split(" ") if value.isascii() else _encoded_words(value)
+    line, lines = f"{name}:", []
+    for word in words:
+        if len(line) + 1 + len(word) > _LINE and not line.endswith(":"):
+            lines.append(line)
+            line = ""
+        line = f"{line} {word}"
+    return "\r\n".join([*lines, line])
+
+
+def _phrase(name: str) -> list[str]:
+    if not name.isascii():
+        return _encoded_words(name)
+    if _ATOMS.fullmatch(name):
+        return name.split(" ")
+    return ['"' + re.sub(r'(["\\])', r"\\\1", name) + '"']
+
+
+def _encoded_words(text: str) -> list[str]:
+    # RFC 2047, 2 and 5: at most 75 characters each, and no character cut in two.
+    words, chunk = [], b""
+    for character in (character.encode() for character in text):
+        if len(chunk) + len(character) > _CHUNK:
+            words.append(chunk)
+            chunk = b""
+        chunk += character
+    return [f"=?utf-8?b?{base64.b64encode(chunk).decode('ascii')}?=" for chunk in [*words, chunk]]
+
+
+def _check(head: bytes, headers: Headers) -> None:
+    """Read the headers as a stranger would. Raises RenderError if they are not what was meant."""
+    read = [(name, _read(name, value)) for name, value in _PARSER.parsebytes(head).items()]
+    meant = [*headers.items(), *((name, None) for name in _OF_THE_BODY)]
+    wrong = next(
+        (
+            name
+            for (name, value), found in zip(meant, [*read, *[("", "")] * len(meant)], strict=False)
+            if name != found[0] or value not in (None, found[1])
+        ),
+        None,
+    )
+    if wrong is None and len(read) == len(meant) and max(map(len, head.split(b"\r\n"))) <= _LONGEST_LINE:
+        return
+    raise RenderError(
+        f"the finished message does not read back as it was meant: {wrong or 'its headers'}",
+        remedy="Nothing was sent. Please report it together with the profile",
+    )
+
+
+@lru_cache(maxsize=1 << 10)
+def _read(name: str, value: str) -> str | Mailbox:
+    unfolded = re.sub(r"\r\n(?=[ \t])", "", value)
+    if name not in {"From", "To"}:
+        return _decoded(unfolded)
+    display, address = parseaddr(unfolded)
+    return Mailbox(_decoded(display), address)
+
+
+def _decoded(value: str) -> str:
+    if "=?" not in value:
+        return value
+    try:
+        return str(make_header(decode_header(value)))
+    except HeaderParseError:
+        return ""
