@@ -155,14 +155,16 @@ class App:
         """What composes messages."""
         from digest.render.email import EmailRenderer
 
+        links: dict[str, Any] = {}
+        if (base_url := self.config.serve.base_url) is not None:
+            links["opinion_link"] = partial(feedback.link, base_url, self.feedback_key)
+            links["stop_link"] = partial(feedback.stop_link, base_url, self.feedback_key)
         return EmailRenderer(
             self._templates,
             sender=self._sender,
             base_url=self.config.feeds.base_url,
             formats=tuple(self.config.feeds.formats),
-            opinion_link=None
-            if self.config.serve.base_url is None
-            else partial(feedback.link, self.config.serve.base_url, self.feedback_key),
+            **links,
         )
 
     def paper(self, name: PaperId) -> Paper | None:
@@ -399,6 +401,11 @@ class App:
         """How the last reading of each source went, without those that are no longer configured."""
         names = {source.name for source in self.config.sources}
         return [report for report in store.latest_reports() if report.source in names]
+
+    def stopped(self, store: Store, profile: Profile) -> dict[str, datetime]:
+        """The recipients of a profile who stopped its mail, and since when."""
+        recipients = set(map(mailbox.key, profile.recipients))
+        return {address: at for address, at in store.stopped(profile.name).items() if address in recipients}
 
     def health(self) -> dict[str, object]:
         """How the sources and the deliveries stand, and whether somebody should look at them."""

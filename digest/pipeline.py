@@ -11,13 +11,13 @@ What is decided here is decided by `digest.core`; this module alone alternates i
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
-from digest.core import slots
+from digest.core import mailbox, slots
 from digest.core.backoff import wait
 from digest.core.match import Matcher, Outcome, evaluate
 from digest.core.model import (
@@ -236,7 +236,7 @@ def compose(
         digest: Digest | None = None
         if _has_news(item, candidates, selection) or (send_empty and _is_first_of_its_day(item)):
             digest = _digest(item, selection, scanned=candidates.count, reports=reports, now=now)
-        planned = _plan(item.profile, digest, mailer) if digest else ()
+        planned = _plan(item.profile, digest, mailer, store.stopped(item.profile.name)) if digest else ()
         if store.save(item.profile.name, Progress(item.slot, revision), digest, planned):
             yield Composed(item.profile, digest)
 
@@ -399,7 +399,9 @@ def _is_first_of_its_day(item: Due) -> bool:
     return item.before is None or item.before.slot.date() < item.slot.date()
 
 
-def _plan(profile: Profile, digest: Digest, mailer: Callable[[], Mailer]) -> list[PlannedDelivery]:
+def _plan(
+    profile: Profile, digest: Digest, mailer: Callable[[], Mailer], stopped: Container[str]
+) -> list[PlannedDelivery]:
     planned: list[PlannedDelivery] = []
     for channel in profile.channels:
         if channel != "email":
@@ -408,6 +410,7 @@ def _plan(profile: Profile, digest: Digest, mailer: Callable[[], Mailer]) -> lis
             planned += [
                 PlannedDelivery(channel, recipient, mailer().compose(profile, digest, recipient))
                 for recipient in profile.recipients
+                if mailbox.key(recipient) not in stopped
             ]
     return planned
 
@@ -445,6 +448,11 @@ def _send(store: Store, make: Callable[[], Deliverer], now: datetime) -> Iterato
     with ExitStack() as stack:
         deliverer: Deliverer | None = None
         while (delivery := store.claim(("email",), now)) is not None:
+            # Looked up for each, as a reader may say so while others are served.
+            if mailbox.key(delivery.recipient) in store.stopped(delivery.profile):
+                store.mark(delivery.id, DeliveryState.STOPPED)
+                yield Dispatched(delivery, DeliveryState.STOPPED)
+                continue
             if deliverer is None:
                 deliverer = make()
                 stack.callback(deliverer.close)

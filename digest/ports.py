@@ -226,6 +226,9 @@ class Store(Protocol):
     def keep_lesson(self, key: str, papers: int, content: str) -> None:
         """Keep what a ranker learned in the place of what it had learned under that key."""
 
+    def stopped(self, profile: str) -> Mapping[str, datetime]:
+        """The addresses that want no more mail of a profile, and since when."""
+
     def recover(self) -> int:
         """Put right what a killed run left behind; gives how many deliveries are uncertain now."""
 

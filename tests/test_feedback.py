@@ -22,7 +22,7 @@ from world import configure, paper
 
 from digest import app
 from digest.cli import cli
-from digest.core.feedback import OPINIONS, is_signed, link, sign
+from digest.core.feedback import OPINION, OPINIONS, is_signed, link, sign
 from digest.core.model import Opinion, Paper, PaperId
 from digest.credentials import own_key
 from digest.errors import ConfigError, CredentialError
@@ -47,37 +47,37 @@ actions = st.sampled_from(list(OPINIONS))
 
 @given(key=st.binary(min_size=1, max_size=40), profile=texts, name=texts, action=actions)
 def test_a_token_allows_what_it_was_made_for(key: bytes, profile: str, name: str, action: str) -> None:
-    token = sign(key, profile, PaperId(name), action)
-    assert is_signed(token, key, profile, PaperId(name), action)
+    token = sign(key, OPINION, profile, PaperId(name), action)
+    assert is_signed(token, key, OPINION, profile, PaperId(name), action)
     assert re.fullmatch(r"[\w-]{24}", token, re.ASCII)  # 144 bits
 
 
 @given(one=st.tuples(texts, texts, actions), other=st.tuples(texts, texts, actions))
 def test_a_token_is_good_for_nothing_else(one: tuple[str, str, str], other: tuple[str, str, str]) -> None:
     assume(one != other)
-    token = sign(KEY, one[0], PaperId(one[1]), one[2])
-    assert not is_signed(token, KEY, other[0], PaperId(other[1]), other[2])
+    token = sign(KEY, OPINION, one[0], PaperId(one[1]), one[2])
+    assert not is_signed(token, KEY, OPINION, other[0], PaperId(other[1]), other[2])
 
 
 @given(text=texts.filter(bool), cut=st.integers(0, 12))
 def test_a_letter_does_not_pass_from_one_part_to_the_next(text: str, cut: int) -> None:
     assume(text[:cut] != text)
-    token = sign(KEY, text, PaperId(""), "like")
-    assert not is_signed(token, KEY, text[:cut], PaperId(text[cut:]), "like")
+    token = sign(KEY, OPINION, text, PaperId(""), "like")
+    assert not is_signed(token, KEY, OPINION, text[:cut], PaperId(text[cut:]), "like")
 
 
 @given(key=st.binary(min_size=32, max_size=32))
 def test_another_key_makes_another_token(key: bytes) -> None:
     assume(key != KEY)
-    assert not is_signed(sign(key, "me", PaperId("a"), "like"), KEY, "me", PaperId("a"), "like")
+    assert not is_signed(sign(key, OPINION, "me", PaperId("a"), "like"), KEY, "me", PaperId("a"), "like")
 
 
 @given(at=st.integers(0, 23), letter=st.characters(exclude_categories=()))
 def test_a_token_with_one_letter_changed_is_refused(at: int, letter: str) -> None:
-    token = sign(KEY, "me", PaperId("a"), "like")
+    token = sign(KEY, OPINION, "me", PaperId("a"), "like")
     assume(letter != token[at])
     for wrong in (token[:at] + letter + token[at + 1 :], token[:at], token + letter, letter):
-        assert not is_signed(wrong, KEY, "me", PaperId("a"), "like")
+        assert not is_signed(wrong, KEY, OPINION, "me", PaperId("a"), "like")
 
 
 @given(name=texts)
@@ -91,7 +91,7 @@ def test_a_link_holds_the_paper_whole_and_nothing_that_a_browser_would_read_othe
     assert set(said) == {"paper", "token"}
     if not re.search("[\ud800-\udfff]", name):  # half a pair is no character
         assert said["paper"] == [name]
-        assert is_signed(said["token"][0], KEY, "me", PaperId(name), "dislike")
+        assert is_signed(said["token"][0], KEY, OPINION, "me", PaperId(name), "dislike")
 
 
 # --- the key ----------------------------------------------------------------------------------
@@ -162,9 +162,9 @@ def test_each_card_asks_in_both_parts_and_every_link_is_signed(tmp_path: Path) -
         parts = urlsplit(address)
         action, profile = parts.path.rsplit("/", 2)[1:]
         label = {"like": "More like this", "dislike": "Less like this"}[action]
-        assert f"{label}: {address}" in plain.splitlines()
+        assert f"  {label}: {address}" in plain.splitlines()
         said = {name: value for name, (value,) in parse_qs(parts.query).items()}
-        assert is_signed(said["token"], key, profile, PaperId(said["paper"]), action)
+        assert is_signed(said["token"], key, OPINION, profile, PaperId(said["paper"]), action)
         found.add((action, said["paper"]))
     assert found == {(action, one.id) for one in PAPERS for action in ("like", "dislike")}
 

@@ -797,6 +797,49 @@ def test_or_it_is_held_until_somebody_decides(composed: Store) -> None:
     assert [d.state for d in composed.deliveries(DeliveryState.UNCERTAIN)] == ["uncertain"]
 
 
+TWO = replace(READER, recipients=("Me <me@Example.ORG>", "you@example.org"))
+
+
+def test_who_has_stopped_the_mail_is_not_written_to_and_the_rest_goes_on(store: Store) -> None:
+    store.add(listings(paper("Swin")), (), report())
+    store.stop("me", "me@example.org", now=NOON)
+    store.stop("other", "you@example.org", now=NOON)
+    compose(store, TWO)
+    postman = Postman()
+    done = dispatch(store, postman, TWO)
+    assert [(d.delivery.channel, d.state) for d in done] == [
+        ("feeds", "sent"),
+        ("archive", "sent"),
+        ("email", "sent"),
+    ]
+    assert [recipient for recipient, _ in postman.delivered] == ["you@example.org"]
+
+
+def test_a_mail_that_was_stopped_while_it_waited_is_not_sent(store: Store) -> None:
+    class Hurried(Postman):
+        """Serves the first recipient while the second one stops the mail."""
+
+        def deliver(self, message: bytes, recipient: str, *, handing_over: Callable[[], None]) -> None:
+            super().deliver(message, recipient, handing_over=handing_over)
+            store.stop("me", "you@example.org", now=NOON)
+
+    store.add(listings(paper("Swin")), (), report())
+    compose(store, TWO)
+    postman = Hurried()
+    done = dispatch(store, postman, TWO, channels=())
+    assert [(d.state, d.error) for d in done] == [("sent", None), ("stopped", None)]
+    assert [recipient for recipient, _ in postman.delivered] == ["Me <me@Example.ORG>"]
+    assert dispatch(store, postman, TWO, channels=()) == []
+
+
+def test_a_second_copy_is_not_sent_to_who_has_stopped_the_mail(composed: Store) -> None:
+    postman = Postman(UncertainDeliveryError("the answer was lost"))
+    dispatch(composed, postman, READER, channels=())
+    composed.stop("me", "me@example.org", now=NOON)
+    (again,) = dispatch(composed, postman, READER, channels=())
+    assert (again.state, postman.delivered) == ("stopped", [])
+
+
 def test_files_of_a_profile_that_is_gone_fail_visibly(composed: Store) -> None:
     done = dispatch(composed, Postman(), profile("other"), channels=("feeds",))
     assert [(d.delivery.channel, d.state) for d in done] == [("feeds", "failed"), ("email", "sent")]

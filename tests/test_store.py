@@ -337,6 +337,18 @@ def test_two_judged_papers_of_one_title_stay_two(store: Store) -> None:
     assert [judgement.paper for judgement in store.judgements("me")] == [one]
 
 
+def test_who_wants_no_more_mail_is_kept_with_the_first_day_until_it_is_taken_back(store: Store) -> None:
+    store.stop("me", "b@example.org", now=NOON)
+    store.stop("me", "b@example.org", now=NOON + DAY)
+    store.stop("me", "a@example.org", now=NOON + HOUR)
+    store.stop("you", "a@example.org", now=NOON)
+    stopped = {"b@example.org": NOON, "a@example.org": NOON + HOUR}
+    assert list(store.stopped("me").items()) == list(stopped.items())
+    assert store.resume("me", "a@example.org")
+    assert not store.resume("me", "a@example.org")
+    assert (store.stopped("me"), store.stopped("you")) == ({"b@example.org": NOON}, {"a@example.org": NOON})
+
+
 def test_what_was_learned_is_kept_until_it_is_learned_again(store: Store) -> None:
     assert store.lesson("swin") is None
     assert store.paper_count() == 0

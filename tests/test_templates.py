@@ -156,8 +156,13 @@ def test_wrapping_keeps_every_word_and_72_columns(words: list[str], lead: str) -
     lines = wrapped(lead + " ".join(words)).split("\n")
     assert lines[0].startswith(lead)
     assert "".join(f"{line[len(lead) :]} " for line in lines).split() == words
-    assert all(len(line) <= 72 or " " not in line[len(lead) :] for line in lines)
+    assert all(len(line) <= 72 or any(len(word) > 72 - len(lead) for word in line.split()) for line in lines)
     assert all(line.startswith(" " * len(lead)) for line in lines[1:])
+
+
+def test_an_address_stays_behind_its_label() -> None:
+    link = f"This digest on the web: https://me.example.org/{'x' * 60}"
+    assert wrapped(f"{link} and some words more") == f"{link}\nand some words more"
 
 
 def test_columns_are_counted_as_a_terminal_shows_them() -> None:
@@ -279,7 +284,7 @@ def test_a_digest_says_when_it_catches_up(hours: int | None, expected: str) -> N
 @pytest.mark.parametrize(
     ("complete", "failed", "hours", "expected"),
     [
-        (1, 0, 24, "the source complete · 1 day"),
+        (1, 0, 24, "source complete · 1 day"),
         (3, 0, 5, "all 3 sources complete · 1 day"),
         (2, 2, 72, "2 of 4 sources complete · 3 days"),
         (0, 1, None, "0 of 1 source complete"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,6 +13,7 @@ import click
 
 from digest.cli import exit_code, options
 from digest.cli.output import document, line
+from digest.core import mailbox
 from digest.errors import ConfigError, DigestError
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ class _Finding(NamedTuple):
     subject: str
     detail: str
     code: int  # the exit code that it means
+    warns: bool = False
 
 
 @click.command()
@@ -36,7 +39,8 @@ def check(config: str | None, *, online: bool, as_json: bool) -> int:
         document([{"subject": f.subject, "ok": f.code == 0, "detail": f.detail} for f in findings])
     else:
         for finding in findings:
-            line(finding.subject, finding.detail, colour="red" if finding.code else "green")
+            colour = "red" if finding.code else "yellow" if finding.warns else "green"
+            line(finding.subject, finding.detail, colour=colour)
     return max(finding.code for finding in findings)
 
 
@@ -61,6 +65,7 @@ def _findings(config: str | None, *, online: bool) -> Iterator[_Finding]:
     if email is None:
         yield _Finding("mail", "no server is configured: feeds and archive alone", 0)
         return
+    yield from _unread(app)
     yield _checked("secret", lambda: _secret(app, email))
     if online:
         yield _checked("mail", lambda: _login(app, email))
@@ -100,6 +105,16 @@ def _templates(app: App) -> str:
 def _database(app: App) -> str:
     with app.store() as store:
         return f"{store.revision()} changes stored"
+
+
+def _unread(app: App) -> Iterator[_Finding]:
+    """The profiles whose mail everybody has stopped."""
+    with suppress(DigestError), app.store() as store:  # which `database` has told
+        for profile in app.config.profiles:
+            stopped = app.stopped(store, profile)
+            if stopped and all(mailbox.key(recipient) in stopped for recipient in profile.recipients):
+                said = f"all of {profile.name!r} have stopped its mail. `digest status` says when."
+                yield _Finding("recipients", said, 0, warns=True)
 
 
 def _keys(app: App) -> Mapping[str, CredentialTable]:

@@ -55,6 +55,23 @@ def resolve(outer: str | None, config: str | None, number: int, decision: str | 
     _settle(config or outer, number, state)
 
 
+@outbox.command()
+@click.argument("profile")
+@click.argument("address")
+@click.pass_obj
+@options.config
+def resume(outer: str | None, config: str | None, profile: str, address: str) -> None:
+    """Send a profile's mail again to somebody who has stopped it."""
+    from digest.core import mailbox
+
+    with options.load(config or outer).store() as store:
+        if not store.resume(profile, mailbox.key(address)):
+            raise DigestError(
+                f"{address} has not stopped the mail of {profile!r}", remedy="`digest status` says who has."
+            )
+    line("Resumed", f"{profile}: mail to {address}")
+
+
 def _settle(config: str | None, number: int, state: DeliveryState) -> None:
     with options.load(config).store(lock=True, wait=10) as store:
         known = {delivery.id: delivery for delivery in store.deliveries()}

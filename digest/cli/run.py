@@ -13,6 +13,7 @@ import click
 from digest.cli import exit_code, fail, options
 from digest.cli.output import count, line, progress
 from digest.core import slots
+from digest.core.model import DeliveryState
 from digest.errors import BusyError, DigestError
 
 if TYPE_CHECKING:
@@ -192,7 +193,9 @@ def _settled(all_done: Iterable[Dispatched]) -> int:
     for done in all_done:
         delivery = done.delivery
         where = f"e-mail to {delivery.recipient}" if delivery.channel == "email" else delivery.channel
-        if done.error is None:
+        if done.state == DeliveryState.STOPPED:
+            line("Stopped", f"{delivery.profile}: by {delivery.recipient}; nothing was sent")
+        elif done.error is None:
             line("Delivered", f"{delivery.profile}: {where}")
         else:
             line(

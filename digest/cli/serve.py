@@ -16,7 +16,7 @@ def serve(config: str | None, host: str, port: int) -> None:
     """Feeds, archive pages and health over HTTP, for this machine alone."""
     import uvicorn
 
-    from digest.web import opinions, server
+    from digest.web import opinions, server, stops
 
     server.check_host(host)
     app = options.load(config)
@@ -24,7 +24,9 @@ def serve(config: str | None, host: str, port: int) -> None:
     application = server.application(
         app.config.output_dir,
         app.health,
-        outside=None if base_url is None else server.Outside(base_url, opinions.routes(app)),
+        outside=None
+        if base_url is None
+        else server.Outside(base_url, {"/opinion": opinions.routes(app), "/stop": stops.routes(app)}),
     )
     line("Serving", f"http://{host}:{port}/", colour="green")
     uvicorn.run(application, host=host, port=port, log_level="warning")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from zoneinfo import ZoneInfo
 
 import click
@@ -27,6 +28,7 @@ def status(config: str | None, *, as_json: bool) -> None:
     with app.store() as store:
         reports = app.reports(store)
         progress = {profile.name: store.progress(profile.name) for profile in app.config.profiles}
+        stopped = {profile.name: app.stopped(store, profile) for profile in app.config.profiles}
         open_ = store.deliveries(*_NEEDS_YOU, *_WAITS)
     coming = {
         profile.name: slots.following(profile.schedule, moment) if profile.schedule else None
@@ -52,6 +54,10 @@ def status(config: str | None, *, as_json: bool) -> None:
                         "profile": name,
                         "last": None if made is None else made.slot.isoformat(),
                         "next": None if (due := coming[name]) is None else due.isoformat(),
+                        "stopped": [
+                            {"address": address, "since": at.isoformat()}
+                            for address, at in stopped[name].items()
+                        ],
                     }
                     for name, made in progress.items()
                 ],
@@ -87,6 +93,9 @@ def status(config: str | None, *, as_json: bool) -> None:
             f"{name}: {last}, next "
             + (f"{due.astimezone(zone):%a %d %b, %H:%M}" if due else "with the next run"),
         )
+        for address, at in stopped[name].items():
+            line("Stopped", f"{name}: by {address}, {at.astimezone(zone):%d %b %Y, %H:%M}", colour="yellow")
+            line("", f"digest outbox resume {name} {quote(address)}")
     for delivery in open_:
         needs_you = delivery.state in _NEEDS_YOU
         text = f"{delivery.id} {delivery.profile}, {delivery.recipient or delivery.channel}: {delivery.state}"

@@ -38,3 +38,16 @@ def parse(text: str) -> Mailbox:
                 name = re.sub(r"\\(.)", r"\1", name[1:-1])
             return Mailbox(name, address)
     raise ValueError('write an address as "Name <name@example.org>"')
+
+
+def key(text: str) -> str:
+    """What two mailboxes have in common that are one: the address, its domain in lower case.
+
+    What stands before the @ is the receiving server's to compare (RFC 5321, 2.4).
+    A text that is no mailbox is its own key.
+    """
+    try:
+        local, _, domain = parse(text).address.rpartition("@")
+    except ValueError:
+        return text
+    return f"{local}@{domain.lower()}"

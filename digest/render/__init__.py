@@ -242,7 +242,7 @@ def wrapped(text: str, width: int = 72) -> str:
     """The text with each line broken that has more columns of a terminal than `width`.
 
     It goes on below its first word, which in an item of a list stands after "• ".
-    A longer word keeps a line of its own, as addresses must.
+    A word that is longer than a line stays where it is, as an address after its label.
     """
     return "\n".join(line if cell_len(line) <= width else _broken(line, width) for line in text.split("\n"))
 
@@ -253,7 +253,7 @@ def _broken(text: str, width: int) -> str:
     lines, line, column = [], lead, 0
     for piece, space in _breakable(words):
         size = cell_len(piece)
-        if column and len(lead) + column + space + size > width:
+        if column and len(lead) + size <= width < len(lead) + column + space + size:
             lines.append(line)
             line, column = " " * len(lead), 0
         gap = space if column else 0
@@ -401,7 +401,7 @@ def coverage(digest: Digest) -> str:
     parts = []
     if number := len(digest.reports):
         complete = sum(1 for report in digest.reports if report.complete and not report.error)
-        whole = ("the source" if number == 1 else f"all {number} sources") + " complete"
+        whole = "source complete" if number == 1 else f"all {number} sources complete"
         parts.append(whole if complete == number else f"{complete} of {quantity(number, 'source')} complete")
     if digest.since is not None:
         parts.append(quantity(max(_days(digest.since, digest.issued_at), 1), "day"))

@@ -23,7 +23,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD = "0004"
+HEAD = "0005"
 """The newest migration in `migrations/versions`."""
 
 metadata = MetaData()
@@ -175,6 +175,15 @@ lessons = Table(
     Column("key", Text, primary_key=True),
     Column("papers", Integer, nullable=False),  # how many were stored then
     Column("content", Text, nullable=False),
+)
+
+# Who wants no more mail of a profile.
+stopped = Table(
+    "stopped",
+    metadata,
+    Column("profile", Text, primary_key=True),
+    Column("address", Text, primary_key=True),  # digest.core.mailbox.key
+    Column("at", BigInteger, nullable=False),
 )
 
 deliveries = Table(

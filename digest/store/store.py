@@ -74,6 +74,7 @@ from digest.store.schema import (
     reports,
     shown,
     snapshots,
+    stopped,
 )
 
 _CHUNK = 500  # values in one IN (…): SQLite allows 32,766 variables, older ones 999
@@ -629,6 +630,31 @@ class Store:
         keys = [column.name for column in table.primary_key]
         values = {name: statement.excluded[name] for name in rows[0] if name not in keys}
         connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=values), rows)
+
+    # --- who wants no more mail ---------------------------------------------------------------
+
+    def stop(self, profile: str, address: str, *, now: datetime) -> None:
+        """Send no more mail of a profile to an address, a `digest.core.mailbox.key`."""
+        row = {"profile": profile, "address": address, "at": records.seconds(now)}
+        with self._writing() as connection:
+            # Who says it again has said it before.
+            connection.execute(self._insert(stopped).values(row).on_conflict_do_nothing())
+
+    def resume(self, profile: str, address: str) -> bool:
+        """Send mail of a profile to an address again; gives whether that had been stopped."""
+        one = (stopped.c.profile == profile) & (stopped.c.address == address)
+        with self._writing() as connection:
+            return connection.execute(delete(stopped).where(one)).rowcount > 0
+
+    def stopped(self, profile: str) -> dict[str, datetime]:
+        """The addresses that want no more mail of a profile, and since when, oldest first."""
+        query = (
+            select(stopped.c.address, stopped.c.at)
+            .where(stopped.c.profile == profile)
+            .order_by(stopped.c.at, stopped.c.address)
+        )
+        with self._reading() as connection:
+            return {address: records.instant(at) for address, at in connection.execute(query)}
 
     # --- dispatch -----------------------------------------------------------------------------
 

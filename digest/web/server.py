@@ -1,13 +1,17 @@
-"""Feeds and archive pages over HTTP, as they stand in `output_dir`, `/healthz`, and opinions.
+"""Feeds and archive pages over HTTP, as they stand in `output_dir`, `/healthz`, and pages of the mails.
 
 The server listens on this machine alone: there is no authentication, and a digest tells what somebody
 reads. What the links of a mail lead to must be reached from outside, and brings its own tokens: where
 `[serve] base_url` is set, a reverse proxy may hand over requests for that address, and they are
-answered below `/opinion/` and at `/healthz` alone. The proxy may take a path off that `base_url` has,
-or leave it on. It should hand on those paths only, and say what it was asked for:
+answered below `/opinion/` and `/stop/` and at `/healthz` alone. The proxy may take a path off that
+`base_url` has, or leave it on. It should hand on those paths only, and say what it was asked for:
 
-    location /digest/opinion/ { proxy_pass http://127.0.0.1:8470; proxy_set_header Host $host; }    # nginx
-    handle /digest/opinion/* { reverse_proxy 127.0.0.1:8470 }                                       # Caddy
+    # nginx
+    location ~ ^/digest/(opinion|stop)/ { proxy_pass http://127.0.0.1:8470; proxy_set_header Host $host; }
+
+    # Caddy
+    @digest path /digest/opinion/* /digest/stop/*
+    reverse_proxy @digest 127.0.0.1:8470
 
 A request counts as one from outside by its `Host`, and by the headers that proxies add, because some
 replace the `Host` by the address of this server. nginx does so and adds none, unless it is told to.
@@ -45,7 +49,7 @@ class Outside:
     """What others may reach, by the address that a proxy has for it."""
 
     base_url: str
-    opinions: Sequence[BaseRoute]  # below /opinion
+    pages: Mapping[str, Sequence[BaseRoute]]  # by the path that they are below, such as /opinion
 
 
 class _Files(StaticFiles):
@@ -60,7 +64,7 @@ class _Files(StaticFiles):
 def application(
     folder: Path, health: Callable[[], Mapping[str, object]], *, outside: Outside | None = None
 ) -> Starlette:
-    """What is served: the files of `folder`, the health as JSON, 503 unless it says `ok`, and opinions."""
+    """What is served: the files of `folder`, the health as JSON, 503 unless it says `ok`, and pages."""
 
     def is_guest(scope: Scope) -> bool:
         return outside is not None and _is_from_outside(scope)
@@ -71,16 +75,15 @@ def application(
         told = {"ok": found["ok"]} if is_guest(request.scope) else dict(found)
         return JSONResponse(told, status_code=200 if found["ok"] else 503)
 
-    shared: list[BaseRoute] = [Route("/healthz", healthz)]
-    if outside is not None:
-        shared.append(Mount("/opinion", routes=outside.opinions))
+    pages = outside.pages if outside else {}
+    shared = [Route("/healthz", healthz), *(Mount(path, routes=routes) for path, routes in pages.items())]
     every = Router([*shared, Mount("/", _Files(directory=folder, html=True, check_dir=False))])
     few = Router(shared)
     address = urlsplit(outside.base_url if outside else "")
 
     async def door(scope: Scope, receive: Receive, send: Send) -> None:
         rest = scope["path"].removeprefix(unquote(address.path))
-        if rest == "/healthz" or rest.startswith("/opinion/"):
+        if rest == "/healthz" or rest.startswith(tuple(f"{path}/" for path in pages)):
             scope = dict(scope) | {"path": rest}
         await (few if is_guest(scope) else every)(scope, receive, send)
 
