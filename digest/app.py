@@ -348,6 +348,7 @@ class App:
             lambda: self.mailer,
             self.ranker,
             now=at,
+            sources=self._source_names,
             send_empty=email is not None and email.when_empty == "send",
         )
 
@@ -399,8 +400,11 @@ class App:
 
     def reports(self, store: Store) -> list[SourceReport]:
         """How the last reading of each source went, without those that are no longer configured."""
-        names = {source.name for source in self.config.sources}
-        return [report for report in store.latest_reports() if report.source in names]
+        return [report for report in store.latest_reports() if report.source in self._source_names]
+
+    @property
+    def _source_names(self) -> set[str]:
+        return {source.name for source in self.config.sources}
 
     def stopped(self, store: Store, profile: Profile) -> dict[str, datetime]:
         """The recipients of a profile who stopped its mail, and since when."""
@@ -441,7 +445,7 @@ class App:
         publisher = FilePublisher(out)
         with self.store() as store:
             for profile in profiles:
-                digest = pipeline.draft(store, profile, self.ranker, now=at)
+                digest = pipeline.draft(store, profile, self.ranker, now=at, sources=self._source_names)
                 publisher.publish(self.files(profile, digest))
                 yield digest, out / profile.name
 

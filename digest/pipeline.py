@@ -216,10 +216,12 @@ def compose(
     ranker: MakeRanker,
     *,
     now: datetime,
+    sources: Container[str] | None = None,
     send_empty: bool = False,
 ) -> Iterator[Composed]:
     """Compose a digest for every profile whose slot has come, each in one transaction.
 
+    It speaks of these sources, or of all that were ever read.
     The message of every recipient is finished here and only handed over later, so that a second
     copy, if there must ever be one, has the same bytes. Raises RenderError before anything of the
     profile is written.
@@ -229,24 +231,37 @@ def compose(
         return
     revision = store.revision()
     desk = Desk(store, due, ranker)
-    reports = store.latest_reports()
+    reports = _reports(store, sources)
     for item in due:
         candidates = _candidates(store, item, now)
         selection = desk.select(item, candidates)
         digest: Digest | None = None
         if _has_news(item, candidates, selection) or (send_empty and _is_first_of_its_day(item)):
-            digest = _digest(item, selection, scanned=candidates.count, reports=reports, now=now)
+            digest = _digest(store, item, selection, scanned=candidates.count, reports=reports, now=now)
         planned = _plan(item.profile, digest, mailer, store.stopped(item.profile.name)) if digest else ()
         if store.save(item.profile.name, Progress(item.slot, revision), digest, planned):
             yield Composed(item.profile, digest)
 
 
-def draft(store: Store, profile: Profile, ranker: MakeRanker, *, now: datetime) -> Digest:
+def draft(
+    store: Store,
+    profile: Profile,
+    ranker: MakeRanker,
+    *,
+    now: datetime,
+    sources: Container[str] | None = None,
+) -> Digest:
     """The digest that a profile would get now; writes nothing but what was learned."""
     item = _due_now(store, profile, now)
     candidates = _candidates(store, item, now)
     selection = Desk(store, [item], ranker).select(item, candidates)
-    return _digest(item, selection, scanned=candidates.count, reports=store.latest_reports(), now=now)
+    reports = _reports(store, sources)
+    return _digest(store, item, selection, scanned=candidates.count, reports=reports, now=now)
+
+
+def _reports(store: Store, sources: Container[str] | None) -> Sequence[SourceReport]:
+    reports = store.latest_reports()
+    return reports if sources is None else [report for report in reports if report.source in sources]
 
 
 def explain(
@@ -359,7 +374,13 @@ def _candidates(store: Store, item: Due, now: datetime) -> Candidates:
 
 
 def _digest(
-    item: Due, selection: Selection, *, scanned: int, reports: Sequence[SourceReport], now: datetime
+    store: Store,
+    item: Due,
+    selection: Selection,
+    *,
+    scanned: int,
+    reports: Sequence[SourceReport],
+    now: datetime,
 ) -> Digest:
     profile = item.profile
     return Digest(
@@ -378,6 +399,7 @@ def _digest(
         reports=tuple(
             report for report in reports if not profile.sources or report.source in profile.sources
         ),
+        told=tuple(report.source for report in store.last_told(profile.name) if report.fell_short),
     )
 
 

@@ -189,6 +189,9 @@ class Store(Protocol):
     def latest_reports(self) -> tuple[SourceReport, ...]:
         """How the last reading of each source went."""
 
+    def last_told(self, profile: str) -> tuple[SourceReport, ...]:
+        """The reports that the last digest of a profile showed."""
+
     def save(
         self, profile: str, made: Progress, digest: Digest | None, planned: Sequence[PlannedDelivery]
     ) -> bool:

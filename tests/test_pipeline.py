@@ -444,6 +444,28 @@ def test_a_profile_reads_the_sources_that_it_names(store: Store) -> None:
     assert [(r.source, r.complete) for r in made.digest.reports] == [("b", False)]
 
 
+def test_a_digest_knows_what_the_one_before_has_told_of_sources(store: Store) -> None:
+    told: list[tuple[str, ...]] = []
+    whole = {0: True, 1: False, 2: False, 3: False, 4: True, 5: True}  # by day
+    for day, complete in whole.items():
+        at = NOON + day * DAY
+        store.add((), (), report("b", at=at, complete=complete))
+        found = () if day == 2 else listings(paper(f"Swin {day}"), source="a")  # that day has no digest
+        store.add(found, (), report("a", at=at))
+        assert pipeline.draft(store, READER, Words, now=at).told == ((), ("b",))[day in {2, 3, 4}]
+        made = compose(store, READER, at=at)
+        told += [one.digest.told for one in made if one.digest is not None]
+    assert told == [(), (), ("b",), ("b",), ()]
+
+
+def test_a_digest_is_silent_of_sources_that_are_no_longer_configured(store: Store) -> None:
+    for source in "ab":
+        store.add(listings(paper(f"Swin {source}"), source=source), (), report(source))
+    draft = pipeline.draft(store, READER, Words, now=NOON, sources=("b",))
+    assert [one.source for one in draft.reports] == ["b"]
+    assert len(draft.recommendations) == 2
+
+
 def test_votes_put_the_livelier_of_two_equal_papers_first(store: Store) -> None:
     quiet, lively = listings(paper("Swin one"), paper("Swin two"))
     store.add((quiet, replace(lively, upvotes=50)), (), report())

@@ -221,10 +221,18 @@ def test_only_a_complete_reading_counts_as_a_success(store: Store) -> None:
 def test_a_digest_comes_back_as_it_was_even_when_its_papers_changed(store: Store) -> None:
     store.add(listings(paper("Swin", arxiv="2611.90001"), paper("More Swin"), paper("Near")), (), report())
     first, more, near = (recommend(stored.listings[0]) for stored in store.papers_since())
-    made = replace(digest(first, overflow=(more,)), near_misses=(replace(near, missing=("x",)),))
+    made = replace(
+        digest(first, overflow=(more,)),
+        near_misses=(replace(near, missing=("x",)),),
+        reports=(report("a", complete=False), report("b")),
+        told=("b", "gone"),
+    )
+    assert store.last_told("me") == ()
     assert store.save("me", Progress(NOON, 3), made, ())
     store.add(listings(replace(first.paper, title="Swin, second version")), (), report())
     assert store.digests("me") == (made,)
+    assert store.last_told("me") == made.reports
+    assert store.last_told("other") == ()
     assert store.progress("me") == Progress(NOON, 3)
     assert store.appearances("me", more.paper.id) == (
         Appearance(made.id, NOON, "overflow", "", (), 1.5, lowest=1.5),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from digest.render import (
     badges,
     byline,
     catching_up,
+    changes,
     clean,
     coverage,
     dated,
@@ -298,14 +300,30 @@ def test_a_digest_says_what_it_rests_on(complete: int, failed: int, hours: int |
     assert coverage(digest(since=since, reports=tuple(reports))) == expected
 
 
-def test_sources_that_fell_short_are_named() -> None:
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ((), "Could not be read: arXiv. Read in part: bioRxiv. What is missing comes when it can be read."),
+        (("arxiv",), "Read in part: bioRxiv. What is missing comes when it can be read."),
+        (("arxiv", "biorxiv"), ""),
+        (
+            ("arxiv", "biorxiv", "huggingface", "gone"),
+            "Read in full again, with what was missing: Hugging Face.",
+        ),
+    ],
+)
+def test_a_source_that_fails_is_named_once_and_once_again_when_it_is_back(
+    told: tuple[str, ...], expected: str
+) -> None:
     reports = (
         SourceReport("arxiv", PERIOD, complete=False, error="no answer"),
         SourceReport("biorxiv", PERIOD, complete=False),
         SourceReport("huggingface", PERIOD, complete=True),
     )
-    assert gaps(digest(reports=reports)) == "Could not be read: arXiv. Read in part: bioRxiv."
-    assert gaps(digest(reports=reports[2:])) == ""
+    issue = replace(digest(reports=reports), told=told)
+    assert changes(issue) == expected
+    assert coverage(issue).startswith("1 of 3 sources complete")
+    assert {report.source for report in gaps(issue)} == {"arxiv", "biorxiv"} - set(told)
 
 
 def test_dates_do_not_depend_on_the_locale() -> None:

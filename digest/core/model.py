@@ -156,6 +156,11 @@ class SourceReport:
     error: str | None = None
     notes: tuple[str, ...] = ()
 
+    @property
+    def fell_short(self) -> bool:
+        """Whether something that was asked for could not be read."""
+        return self.error is not None or not self.complete
+
 
 @dataclass(frozen=True, slots=True)
 class Interest:
@@ -314,6 +319,7 @@ class Digest:
     near_misses: tuple[Recommendation, ...] = ()
     too_old: int = 0  # matched, left out for `max_age_days`
     reports: tuple[SourceReport, ...] = ()
+    told: tuple[str, ...] = ()  # sources that fell short in the digest before, which said so
 
     @property
     def recommendations(self) -> tuple[Recommendation, ...]:

@@ -119,6 +119,7 @@ def environment(*folders: Path) -> jinja2.Environment:
         badges=badges,
         byline=byline,
         catching_up=catching_up,
+        changes=changes,
         coverage=coverage,
         dated=dated,
         explained=explained,
@@ -383,24 +384,40 @@ def heartbeat(digest: Digest) -> str:
     return " · ".join([f"{quantity(total, 'paper')} of {digest.scanned}", *parts])
 
 
-def gaps(digest: Digest) -> str:
-    """One sentence for each way in which sources fell short; empty if all were read in full."""
-    failed = [source_label(report.source) for report in digest.reports if report.error]
-    partial = [
-        source_label(report.source) for report in digest.reports if not report.error and not report.complete
-    ]
-    return " ".join(
-        f"{what}: {', '.join(names)}."
-        for what, names in (("Could not be read", failed), ("Read in part", partial))
-        if names
+def gaps(digest: Digest) -> tuple[SourceReport, ...]:
+    """The sources that fell short and have not for the digest before, which would have told it."""
+    return tuple(
+        report for report in digest.reports if report.fell_short and report.source not in digest.told
     )
+
+
+def changes(digest: Digest) -> str:
+    """A sentence for each way in which sources fell short, or no longer do; empty if nothing changed.
+
+    A source that fails for several digests is named once, and once again when it is back.
+    """
+    fresh = gaps(digest)
+    back = [report for report in digest.reports if not report.fell_short and report.source in digest.told]
+    said = (
+        ("Could not be read", [report for report in fresh if report.error]),
+        ("Read in part", [report for report in fresh if not report.error]),
+        ("Read in full again, with what was missing", back),
+    )
+    sentences = [
+        f"{what}: {', '.join(source_label(report.source) for report in reports)}."
+        for what, reports in said
+        if reports
+    ]
+    if fresh:
+        sentences.append("What is missing comes when it can be read.")
+    return " ".join(sentences)
 
 
 def coverage(digest: Digest) -> str:
     """What the digest rests on: "all 3 sources complete · 1 day", "2 of 3 sources complete · 4 days"."""
     parts = []
     if number := len(digest.reports):
-        complete = sum(1 for report in digest.reports if report.complete and not report.error)
+        complete = sum(1 for report in digest.reports if not report.fell_short)
         whole = "source complete" if number == 1 else f"all {number} sources complete"
         parts.append(whole if complete == number else f"{complete} of {quantity(number, 'source')} complete")
     if digest.since is not None:

@@ -41,11 +41,11 @@ from digest.render import (
     FEEDS,
     Finished,
     catching_up,
+    changes,
     counts,
     coverage,
     defined,
     due,
-    gaps,
     heartbeat,
     http_url,
     joined,
@@ -88,7 +88,7 @@ class Words(TypedDict):
     heartbeat: str
     coverage: str
     catching_up: str
-    gaps: str
+    changes: str
     archive_url: str
     feeds: list[tuple[str, str]]
     stop_url: str
@@ -348,7 +348,7 @@ class EmailRenderer:
             "heartbeat": heartbeat(digest),
             "coverage": coverage(digest),
             "catching_up": catching_up(digest),
-            "gaps": gaps(digest),
+            "changes": changes(digest),
             "archive_url": archive_url,
             "feeds": feeds,
             "stop_url": stop_url,
@@ -430,7 +430,7 @@ def subject(digest: Digest) -> str:
     total, parts = counts(digest)
     if not total:
         return f"No new papers among {digest.scanned}" + (
-            ", not all sources were read" if gaps(digest) else ""
+            ", not all sources were read" if any(report.fell_short for report in digest.reports) else ""
         )
     named = [shortened(one_line(part), _LONGEST_NAME) for part in parts[:_SUBJECT_PARTS]]
     if len(parts) > len(named):

@@ -202,6 +202,7 @@ def digest_row(digest: Digest) -> dict[str, Any]:
         "scanned": digest.scanned,
         "too_old": digest.too_old,
         "reports": [report_row(item) for item in digest.reports],
+        "told": list(digest.told),
     }
 
 
@@ -227,6 +228,7 @@ def digest(row: Row, items: Sequence[Row]) -> Digest:
         near_misses=tuple(kinds["near_miss"]),
         too_old=row["too_old"],
         reports=tuple(report(item) for item in row["reports"]),
+        told=tuple(row["told"]),
     )
 
 

@@ -23,7 +23,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD = "0005"
+HEAD = "0006"
 """The newest migration in `migrations/versions`."""
 
 metadata = MetaData()
@@ -122,6 +122,7 @@ digests = Table(
     Column("scanned", Integer, nullable=False),
     Column("too_old", Integer, nullable=False, server_default="0"),
     Column("reports", JSON, nullable=False),
+    Column("told", JSON, nullable=False, server_default="[]"),
     UniqueConstraint("profile", "slot"),
 )
 

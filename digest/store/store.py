@@ -482,6 +482,18 @@ class Store:
             ).mappings()
             return tuple(records.report(row) for row in rows)
 
+    def last_told(self, profile: str) -> tuple[SourceReport, ...]:
+        """The reports that the last digest of a profile showed."""
+        query = (
+            select(digests.c.reports)
+            .where(digests.c.profile == profile)
+            .order_by(digests.c.slot.desc())
+            .limit(1)
+        )
+        with self._reading() as connection:
+            found = connection.execute(query).scalar_one_or_none()
+        return tuple(records.report(row) for row in found or ())
+
     def save(
         self, profile: str, made: Progress, digest: Digest | None, planned: Sequence[PlannedDelivery]
     ) -> bool:
