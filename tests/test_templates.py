@@ -24,6 +24,7 @@ from digest.render import (
     coverage,
     dated,
     environment,
+    facts,
     gaps,
     heartbeat,
     http_url,
@@ -158,13 +159,17 @@ def test_wrapping_keeps_every_word_and_72_columns(words: list[str], lead: str) -
     lines = wrapped(lead + " ".join(words)).split("\n")
     assert lines[0].startswith(lead)
     assert "".join(f"{line[len(lead) :]} " for line in lines).split() == words
-    assert all(len(line) <= 72 or any(len(word) > 72 - len(lead) for word in line.split()) for line in lines)
+    assert all(len(line) <= 72 or len(line[len(lead) :].rpartition(" ")[0]) < 24 for line in lines)
     assert all(line.startswith(" " * len(lead)) for line in lines[1:])
 
 
 def test_an_address_stays_behind_its_label() -> None:
-    link = f"This digest on the web: https://me.example.org/{'x' * 60}"
+    link = f"This digest on the web: https://me.example.org/{'x' * 40}"
     assert wrapped(f"{link} and some words more") == f"{link}\nand some words more"
+    assert wrapped(f"  The code of it all is to be found at {link[24:]}").split("\n") == [
+        "  The code of it all is to be found at",
+        f"  {link[24:]}",
+    ]
 
 
 def test_columns_are_counted_as_a_terminal_shows_them() -> None:
@@ -248,6 +253,8 @@ def test_a_source_is_named_once_with_its_highest_numbers() -> None:
         Listing(item, "huggingface", date(2026, 11, 19), 1, upvotes=41, comments=None),
     )
     assert badges(Recommendation(item, listings, 1.0, ())) == ("Hugging Face · ▲ 41 · 1 comment", "arXiv")
+    line = facts(Recommendation(item, listings, 1.0, ()))
+    assert line.replace("\u00a0", "_") == "18_Nov_2026 · Hugging Face · ▲_41 · 1_comment · arXiv"
     assert source_label("my-own_feed") == "My Own Feed"
 
 

@@ -64,6 +64,7 @@ _UNWANTED = re.compile(
 # A character of a script without spaces, with the closing punctuation that no line may begin with.
 _UNSPACED = "\u3041-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
 _BREAKABLE = re.compile(f"[{_UNSPACED}][^\\w\\s]*|[^{_UNSPACED}]+")
+_WITHIN_A_FACT = re.compile("(?<=[^·]) (?=[0-9])|(?<=[0-9▲]) (?=[^·])")
 _LAST_WORD = re.compile(r"\s\S*$")
 _URL_SAFE = "%:/?#[]@!$&'()*+,;=-._~"  # RFC 3986, 2.2 and 2.3
 _LONGEST_SEARCH = 200  # characters of a title
@@ -123,6 +124,7 @@ def environment(*folders: Path) -> jinja2.Environment:
         coverage=coverage,
         dated=dated,
         explained=explained,
+        facts=facts,
         gaps=gaps,
         heartbeat=heartbeat,
         links=links,
@@ -243,7 +245,8 @@ def wrapped(text: str, width: int = 72) -> str:
     """The text with each line broken that has more columns of a terminal than `width`.
 
     It goes on below its first word, which in an item of a list stands after "• ".
-    A word that is longer than a line stays where it is, as an address after its label.
+    A word that does not fit goes to a line of its own, unless it would leave less than a third of a
+    line behind: an address stays with its label.
     """
     return "\n".join(line if cell_len(line) <= width else _broken(line, width) for line in text.split("\n"))
 
@@ -254,7 +257,7 @@ def _broken(text: str, width: int) -> str:
     lines, line, column = [], lead, 0
     for piece, space in _breakable(words):
         size = cell_len(piece)
-        if column and len(lead) + size <= width < len(lead) + column + space + size:
+        if len(lead) + column + space + size > width and column >= width // 3:
             lines.append(line)
             line, column = " " * len(lead), 0
         gap = space if column else 0
@@ -363,6 +366,12 @@ def dated(recommendation: Supported) -> str:
     listed = (listing.listed_on for listing in recommendation.listings if listing.listed_on)
     known = recommendation.paper.published or min(listed, default=None)
     return day(known) if known else "undated"
+
+
+def facts(recommendation: Supported) -> str:
+    """The day of a paper and where it was listed, in one line that breaks between facts alone."""
+    line = " · ".join((dated(recommendation), *badges(recommendation)))
+    return _WITHIN_A_FACT.sub("\u00a0", line)
 
 
 def counts(digest: Digest) -> tuple[int, tuple[str, ...]]:
