@@ -17,6 +17,7 @@ import pytest
 from digests import HOSTILE, ISSUED, chosen, digest, hostile, match, paper, profile, sample, swin, talking
 
 from digest.core.model import Digest, Profile, Section
+from digest.core.tex import readable
 from digest.render import environment, one_line
 from digest.render.feed import FeedRenderer
 
@@ -221,7 +222,7 @@ def test_a_feed_can_be_subscribed_to_before_there_is_a_digest() -> None:
 
 def test_hostile_papers_never_lose_a_feed_and_none_of_their_words() -> None:
     made = files([hostile()], person=profile(title=HOSTILE[6]))
-    titles = [one_line(text) for text in HOSTILE]
+    titles = [one_line(readable(text).text) for text in HOSTILE]
     assert [item["title"] for item in items(made)] == titles
     assert [entry.findtext(f"{ATOM}title") for entry in atom(made).iter(f"{ATOM}entry")] == titles
     assert [item.findtext("title") for item in rss(made).iter("item")] == titles

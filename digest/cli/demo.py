@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from digest.cli import options
-from digest.cli.output import count, line
+from digest.cli.output import count, line, title
 
 
 @click.command()
@@ -21,7 +21,7 @@ def demo(out: str | None) -> None:
         papers = count(len(digest.recommendations), "paper")
         line(profile.name, f"{papers} of {digest.scanned}, because of {profile.title}")
         for item in digest.recommendations:
-            line("", item.paper.title)
+            line("", title(item.paper))
         line("", f"mail: {folder / profile.name / 'digest.html'}")
         line("", f"feed: {folder / 'feeds' / profile.name / 'atom.xml'}")
     line("Open", (folder / "index.html").as_uri(), colour="green")

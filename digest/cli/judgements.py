@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from digest.cli import fail, options
-from digest.cli.output import count, document, line, printable
+from digest.cli.output import count, document, line, title
 
 if TYPE_CHECKING:
     from digest.core.model import Opinion, Paper
@@ -84,7 +84,7 @@ def _judge(
 
 
 def _named(paper: Paper) -> str:
-    return f"{printable(paper.title)} ({paper.id})" if paper.title else paper.id
+    return f"{title(paper)} ({paper.id})" if paper.title else paper.id
 
 
 @click.command()
@@ -115,6 +115,6 @@ def likes(config: str | None, profile: str | None, *, as_json: bool) -> None:
     width = max(len(one.paper.id) for one in judgements)
     for one in judgements:
         day = f"{one.at.astimezone(zone):%Y-%m-%d}"
-        click.echo(f"{day}  {one.opinion:7}  {one.paper.id:{width}}  {printable(one.paper.title)}")
+        click.echo(f"{day}  {one.opinion:7}  {one.paper.id:{width}}  {title(one.paper)}")
     liked = sum(one.opinion == "like" for one in judgements)
     click.echo(f"{liked} liked, {len(judgements) - liked} disliked", err=True)

@@ -6,8 +6,12 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from digest.core.model import Paper
 
 _LABEL = 11
 _NAMED = 3  # of those that are awaited; more would not fit on the line
@@ -31,6 +35,13 @@ def count(number: int, noun: str) -> str:
 def printable(text: str) -> str:
     """The text on one line, without what would steer a terminal."""
     return "".join(character if character.isprintable() else " " for character in text)
+
+
+def title(paper: Paper) -> str:
+    """A paper's title on one line, as a person reads it."""
+    from digest.core.tex import readable
+
+    return printable(readable(paper.title).text)
 
 
 @contextmanager

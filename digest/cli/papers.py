@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from digest.cli import options
-from digest.cli.output import count, document, line, printable
+from digest.cli.output import count, document, line, printable, title
 from digest.errors import DigestError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def papers(query: str | None, config: str | None, limit: int, *, as_json: bool) 
         document([paper_document(stored.paper) for stored in found[:limit]])
         return
     for stored in found[:limit]:
-        click.echo(f"{stored.first_seen:%Y-%m-%d}  {stored.paper.id}\n            {stored.paper.title}")
+        click.echo(f"{stored.first_seen:%Y-%m-%d}  {stored.paper.id}\n            {title(stored.paper)}")
     click.echo(count(len(found), "paper") + (f", {limit} shown" if len(found) > limit else ""), err=True)
 
 
@@ -84,7 +84,7 @@ def explain(paper: str, config: str | None, profile: str | None, at: str | None,
     for number, (stored, explanations) in enumerate(found):
         if number:
             click.echo()
-        click.secho(printable(stored.paper.title), bold=True)
+        click.secho(title(stored.paper), bold=True)
         seen = f"{stored.first_seen.astimezone(zone):%a %d %b %Y, %H:%M}"
         line("", f"{stored.paper.id}, first seen {seen} on {', '.join(_sources(stored))}")
         for one in explanations:

@@ -7,7 +7,7 @@ from datetime import datetime
 import click
 
 from digest.cli import fail, options
-from digest.cli.output import count, document
+from digest.cli.output import count, document, title
 from digest.errors import DigestError
 
 
@@ -43,7 +43,7 @@ def read(files: tuple[str, ...], captured_on: datetime | None, *, as_json: bool)
         for listing in reading.listings:
             paper = listing.paper
             day = paper.published.isoformat() if paper.published else " " * 10
-            click.echo(f"  {day}  {paper.title}")
+            click.echo(f"  {day}  {title(paper)}")
     if as_json and documents:
         document(documents[0] if len(files) == 1 else {"pages": documents})
     return code

@@ -128,12 +128,15 @@ class _Report:
     def _hit(self, hit: Hit) -> None:
         from digest.core.backtest import surroundings
         from digest.core.highlight import segments
+        from digest.core.tex import readable
 
         spans: dict[Field, list[tuple[int, int]]] = {}
         for match in hit.matches:
             if match.field != "source":  # which is no part of the paper
                 spans.setdefault(match.field, []).append((match.start, match.end))
-        self._wrapped(f"{hit.day}", segments(hit.paper.title, spans.get("title", ())))
+        title = readable(hit.paper.title)
+        marks = [title.placed(start, end) for start, end in spans.get("title", ())]
+        self._wrapped(f"{hit.day}", segments(title.text, marks))
         if spans and "title" not in spans:
             field = "abstract" if "abstract" in spans else next(iter(spans))
             text = hit.paper.text(field)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -26,6 +27,16 @@ class Plain:
         if self.starts is None or self.ends is None:
             return start, end
         return self.starts[start], self.ends[end - 1]
+
+    def placed(self, start: int, end: int) -> tuple[int, int]:
+        """The stretch of the plain text that shows a stretch of the original, empty where nothing does.
+
+        A piece that was converted as a whole is shown as a whole.
+        """
+        if self.starts is None or self.ends is None:
+            return start, end
+        first = bisect_right(self.ends, start)
+        return first, max(first, bisect_left(self.starts, end))
 
 
 MARKS = (
@@ -56,14 +67,14 @@ GREEK = {
 }
 """The names of the Greek letters, which are TeX's too."""
 
-_SYMBOLS = {
+SYMBOLS = {
     **{name: letter for letter, name in GREEK.items()},
     **{name.title(): letter.upper() for letter, name in GREEK.items()},
     **{f"var{name}": letter for letter, name in GREEK.items()},
     "ell": "l", "times": "×",
 }  # fmt: skip
 # Letters of their own, which like declarations swallow the space that ends their name.
-_LETTERS = {
+LETTERS = {
     "ss": "ß", "ae": "æ", "AE": "Æ", "oe": "œ", "OE": "Œ", "o": "ø", "O": "Ø", "l": "ł", "L": "Ł",
     "aa": "å", "AA": "Å", "i": "i", "j": "j",
     "bf": "", "em": "", "it": "", "rm": "", "sc": "", "sf": "", "sl": "", "tt": "",
@@ -72,10 +83,13 @@ _ESCAPED = {
     **dict.fromkeys("\\,;: \n", " "),
     **dict.fromkeys("-!/()[]", ""),  # where a word may be broken, and where mathematics begins
 }
-_ACCENTS = {
+ACCENTS = {
     "`": "\u0300", "'": "\u0301", "^": "\u0302", "~": "\u0303", "=": "\u0304", "u": "\u0306", ".": "\u0307",
     '"': "\u0308", "r": "\u030a", "H": "\u030b", "v": "\u030c", "c": "\u0327", "k": "\u0328", "d": "\u0323",
 }  # fmt: skip
+ENTITY = r"&(?:\#\d{1,7}|\#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});"
+ACCENT = r"""\\(?:[`'^~=."]\s*\{?|[uHvcdkr]\s*\{\s*|[uHvcdkr]\s+)(?P<letter>\\?[A-Za-z])\}?"""
+KEY = r"\\(?:cite[a-z]*|(?:eq|auto)?ref|label)\*?(?:\[[^\[\]]{0,80}\]){0,2}\{[^{}]{0,400}\}"
 _INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufe00-\ufe0f\ufeff]"
 )
@@ -83,15 +97,15 @@ _INVISIBLE = re.compile(
 _SIGNS = {"™": " ", "℠": " "}
 # The first line is for speed alone: most places are refused by one look at one character.
 _CLEAN = re.compile(
-    r"""
-    (?=[\\&${}~\x80-\U0010ffff]|[A-Za-z][\u0300-\u036f])(?:
-    (?P<entity>&(?:\#\d{1,7}|\#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});)
-  | (?P<accent>\\(?:[`'^~=."]\s*\{?|[uHvcdkr]\s*\{\s*|[uHvcdkr]\s+)(?P<letter>\\?[A-Za-z])\}?)
-  | \\(?P<letters>ss|ae|AE|oe|OE|aa|AA|[oOlLij]|bf|em|it|rm|sc|sf|sl|tt)(?![A-Za-z])(?:\s+|\{\})?
-  | (?P<key>\\(?:cite[a-z]*|(?:eq|auto)?ref|label)\*?(?:\[[^\[\]]{0,80}\]){0,2}\{[^{}]{0,400}\})
+    rf"""
+    (?=[\\&${{}}~\x80-\U0010ffff]|[A-Za-z][\u0300-\u036f])(?:
+    (?P<entity>{ENTITY})
+  | (?P<accent>{ACCENT})
+  | \\(?P<letters>ss|ae|AE|oe|OE|aa|AA|[oOlLij]|bf|em|it|rm|sc|sf|sl|tt)(?![A-Za-z])(?:\s+|\{{\}})?
+  | (?P<key>{KEY})
   | \\(?P<command>[A-Za-z]+)\*?
   | \\(?P<escaped>[^A-Za-z])
-  | (?P<dropped>[${}])
+  | (?P<dropped>[${{}}])
   | (?P<tie>~)
   | (?P<cluster>[\u1100-\u115f][\u1160-\u11a7][\u11a8-\u11ff]?
       | [^\x00-\x7f][\u0300-\u036f\u3099\u309a\uff9e\uff9f]* | [A-Za-z][\u0300-\u036f]+)
@@ -106,16 +120,16 @@ def _replacement(found: re.Match[str]) -> str:
         case "entity":
             return _character(html.unescape(found[0]))
         case "accent" | "letter":
-            mark = _ACCENTS[found["accent"][1]]
+            mark = ACCENTS[found["accent"][1]]
             return unicodedata.normalize("NFKC", found["letter"].lstrip("\\") + mark)
         case "letters":
-            return _LETTERS[found["letters"]]
+            return LETTERS[found["letters"]]
         case "key":
             return ""
         case "command":
             # A wrapper (`\emph{x}`) vanishes; a symbol without a character stands for a space.
             wraps = found.string[found.end() : found.end() + 1] == "{"
-            return _SYMBOLS.get(found["command"], "" if wraps else " ")
+            return SYMBOLS.get(found["command"], "" if wraps else " ")
         case "escaped":
             return _ESCAPED.get(found["escaped"], _character(found["escaped"]))
         case "dropped":

@@ -34,6 +34,7 @@ from digest.core.model import (
     SectionKind,
     SourceReport,
 )
+from digest.core.tex import readable
 from digest.errors import RenderError
 from digest.resources import folder
 
@@ -69,6 +70,7 @@ _LAST_WORD = re.compile(r"\s\S*$")
 _URL_SAFE = "%:/?#[]@!$&'()*+,;=-._~"  # RFC 3986, 2.2 and 2.3
 _LONGEST_SEARCH = 200  # characters of a title
 _LONGEST_URL = 2000  # what every client takes
+_LONGEST_NAME = 80  # characters of an interest in a line with others
 _NAMED_AUTHORS = 3
 _MONTHS = (
     *("January", "February", "March", "April", "May", "June"),
@@ -111,6 +113,7 @@ def environment(*folders: Path) -> jinja2.Environment:
         http_url=http_url,
         marked=marked,
         quantity=quantity,
+        readable=lambda text: readable(text).text,
         shortened=shortened,
         source=source_label,
         starred=starred,
@@ -225,20 +228,25 @@ def shortened(text: str, limit: int) -> str:
 
 
 def marked(text: str, evidence: Iterable[Span], limit: int | None = None, *, style: str = "") -> Markup:
-    """The text as HTML with its evidence in `<mark>`, shortened if a limit is given."""
+    """The text as HTML, readable, with its evidence in `<mark>`, shortened if a limit is given."""
     mark = Markup('<mark style="{}">').format(style) if style else Markup("<mark>")
     return Markup("").join(
         mark + escape(clean(piece)) + Markup("</mark>") if is_evidence else escape(clean(piece))
-        for piece, is_evidence in segments(text if limit is None else shortened(text, limit), evidence)
+        for piece, is_evidence in _shown(text, evidence, limit)
     )
 
 
 def starred(text: str, evidence: Iterable[Span], limit: int | None = None) -> str:
-    """The text with its evidence in `*…*`, shortened if a limit is given."""
+    """The text, readable, with its evidence in `*…*`, shortened if a limit is given."""
     return "".join(
-        f"*{piece}*" if is_evidence else piece
-        for piece, is_evidence in segments(text if limit is None else shortened(text, limit), evidence)
+        f"*{piece}*" if is_evidence else piece for piece, is_evidence in _shown(text, evidence, limit)
     )
+
+
+def _shown(text: str, evidence: Iterable[Span], limit: int | None) -> Iterable[tuple[str, bool]]:
+    plain = readable(text)
+    shown = plain.text if limit is None else shortened(plain.text, limit)
+    return segments(shown, (plain.placed(start, end) for start, end in evidence))
 
 
 def wrapped(text: str, width: int = 72) -> str:
@@ -276,13 +284,19 @@ def _breakable(text: str) -> Iterator[tuple[str, int]]:
 
 
 def http_url(url: str | None) -> str:
-    """An http or https address, in ASCII and fit for an attribute; empty for anything else."""
+    """An http or https address, in ASCII and fit for an attribute; empty for anything else.
+
+    One with a user's name is refused: `https://papers.example@evil.example/` leads to evil.example.
+    """
     url = (url or "").strip()
     try:
         parts = urlsplit(url)
+        _ = parts.port  # which is a number up to 65,535, or raises
     except ValueError:
         return ""
-    if parts.scheme not in {"http", "https"} or not parts.netloc or len(url) > _LONGEST_URL:
+    if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc:
+        return ""
+    if len(url) > _LONGEST_URL:
         return ""
     if _UNWANTED.search(url) or _SEPARATOR.search(url) or "\n" in url or "\t" in url:
         return ""
@@ -315,7 +329,8 @@ def page(paper: Paper) -> str:
         return known
     if paper.doi:
         return f"https://doi.org/{quote(paper.doi, errors='replace')}"
-    return f"https://scholar.google.com/scholar?q={quote(one_line(paper.title)[:_LONGEST_SEARCH], safe='')}"
+    title = one_line(readable(paper.title).text)[:_LONGEST_SEARCH]
+    return f"https://scholar.google.com/scholar?q={quote(title, safe='')}"
 
 
 def links(paper: Paper) -> tuple[tuple[str, str], ...]:
@@ -377,7 +392,7 @@ def facts(recommendation: Supported) -> str:
 def counts(digest: Digest) -> tuple[int, tuple[str, ...]]:
     """How many papers there are, and where: `(6, ("Swin 4", "2 by title"))`."""
     shown = [
-        f"{section.interest} {len(section.recommendations)}"
+        f"{shortened(section.interest, _LONGEST_NAME)} {len(section.recommendations)}"
         for section in digest.sections
         if section.recommendations
     ]

@@ -65,6 +65,7 @@ _CARDS = 10  # at least so many papers keep their abstract before the list of ti
 _KEPT = 4096  # cards, about 10 KB each
 _SUBJECT_PARTS = 5
 _LONGEST_NAME = 80
+_LONGEST_TITLE = 200
 
 Form = Literal["html", "txt"]
 
@@ -342,7 +343,7 @@ class EmailRenderer:
             stop_url = http_url(self._stop_link(profile.name, recipient))
         return {
             "digest": digest,
-            "title": digest.title,
+            "title": shortened(digest.title, _LONGEST_TITLE),
             "name": profile.name,
             "day": weekday(due(profile, digest)),
             "heartbeat": heartbeat(digest),
@@ -387,7 +388,15 @@ def _contents(digest: Digest, extent: Extent, card: Callable[..., Card]) -> Cont
             cards = [
                 card(item.paper, item.listings, item.matches, item.note, heading, limit) for item in shown
             ]
-            sections.append(Shown(heading, section.kind, len(items), quantity(len(items), "paper"), cards))
+            sections.append(
+                Shown(
+                    shortened(heading, _LONGEST_TITLE),
+                    section.kind,
+                    len(items),
+                    quantity(len(items), "paper"),
+                    cards,
+                )
+            )
         left -= len(shown)
         tail += items[len(shown) :]
     return Contents(extent, sections, [*tail, *digest.overflow])

@@ -20,6 +20,7 @@ from feedgen.feed import FeedGenerator
 from markupsafe import escape
 
 from digest.core.model import Artifact, Digest, Profile, Recommendation
+from digest.core.tex import readable
 from digest.render import FEEDS, joined, one_line, page, render, shortened
 
 _NOWHERE = "digest.invalid"  # RFC 2606, 2: names nobody; the authority of ids where no address is known
@@ -93,10 +94,10 @@ class FeedRenderer:
         names = paper.authors or ((paper.organization,) if paper.organization else ())
         return Entry(
             id=self._id(profile, paper.id),
-            title=one_line(paper.title) or "(untitled)",
+            title=one_line(readable(paper.title).text) or "(untitled)",
             url=page(paper),
             authors=tuple(filter(None, map(one_line, names))),
-            summary=shortened(one_line(paper.abstract), _SUMMARY),
+            summary=shortened(one_line(readable(paper.abstract).text), _SUMMARY),
             html=render(
                 self._environment,
                 "feed_entry.html.j2",
