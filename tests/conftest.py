@@ -1,15 +1,18 @@
-"""What every test stands on: a closed network and, where it is there, the folder of real documents."""
+"""What every test stands on: a closed network and, where they are there, real documents and a browser."""
 
 from __future__ import annotations
 
 import ipaddress
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
+from playwright.sync_api import Browser, sync_playwright
+from tools import absent, needed
 
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("digest", parent=settings(), deadline=None)
@@ -38,7 +41,17 @@ def _only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
 def shared() -> Path:
     """The folder of documents as the sites served them; they are not ours to hand on."""
     if not SHARED.is_dir():
-        if os.environ.get("CI"):
-            pytest.fail(f"{SHARED} must be there in CI")
-        pytest.skip(f"{SHARED} is not there: it holds documents that are not ours to hand on")
+        absent(f"{SHARED} is not there: it holds documents that are not ours to hand on")
     return SHARED
+
+
+@pytest.fixture(scope="module")  # not longer: Playwright's running event loop would refuse everyone else's
+def browser() -> Iterator[Browser]:
+    """The Chromium of the system."""
+    chromium = needed("chromium", "chromium-browser", "google-chrome")
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+        )
+        yield launched
+        launched.close()

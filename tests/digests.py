@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from html import unescape
 from html.parser import HTMLParser
+from pathlib import Path
+from random import Random
+from typing import Any, NamedTuple
 
 from digest.core.model import (
     Channel,
@@ -29,19 +33,32 @@ ISSUED = datetime(2026, 11, 20, 6, 0, 4, tzinfo=UTC)
 SLOT = datetime(2026, 11, 20, 6, 0, tzinfo=UTC)
 PERIOD = Period(ISSUED - timedelta(days=1), ISSUED)
 
-# What a hostile or careless page may put into a title; each is followed by something that must not be lost.
-HOSTILE = (
-    "<script>window.hacked = 1</script>Tail",
-    '"><img src="http://tracker.example/x.png" onerror="window.hacked = 1">Tail',
-    "{{ 7*7 }} {% raise %} ${7*7} Tail",
-    "First\r\nBcc: eve@example.net\r\n\r\nTail",
-    "Turned \u202eover\u2066 Tail",
-    "Nul \x00 tab \x0b feed \x0c next \x85 line \u2028 par \u2029 Tail",
-    "Half \ud800 a pair \udfff and \ufffe Tail",
-    "]]> --> </title></style></textarea> &nbsp; &amp; p<0.05 <mask> Tail",
-    "=?utf-8?q?a=0ABcc:_x=40y?= Tail",
-    "*starred* _lined_ `ticked` .\n.\nFrom nobody Tail",
-)
+
+class Hostile(NamedTuple):
+    """What a hostile or careless page may put anywhere."""
+
+    text: str
+    words: str  # what must be seen of it, whatever becomes of the rest
+    giant: bool = False
+    address: bool = False
+
+
+def _hostile(entry: dict[str, Any]) -> Hostile:
+    text = entry["text"]
+    if isinstance(text, dict):  # {"start": "a", "repeat": ["b", 3], "end": "c"} is "abbbc"
+        piece, times = text["repeat"]
+        text = text.get("start", "") + piece * times + text.get("end", "")
+    return Hostile(text, entry.get("words", text), entry.get("giant", False), entry.get("address", False))
+
+
+CORPUS = {
+    entry["name"]: _hostile(entry)
+    for entry in json.loads((Path(__file__).parent / "data" / "hostile.json").read_text(encoding="utf-8"))
+}
+"""The texts of `data/hostile.json` by name."""
+
+# The first of them, which one mail holds in full; each ends in a word that must not be lost.
+HOSTILE = tuple(found.text for found in CORPUS.values())[:10]
 
 
 def match(paper: Paper, keyword: str, *, interest: str = "Swin", field: Field = "title") -> Match:
@@ -182,6 +199,31 @@ def sample() -> Digest:
             SourceReport("biorxiv", PERIOD, complete=False, error="the server answered 503"),
         ),
     )
+
+
+_WORDS = (  # noqa: SIM905 - as a list they would fill a page
+    "amber anchor basin beacon bridge canal cedar cliff clover coral cradle delta drift ember fable falcon "
+    "ferry forest garden glacier harbour heron island juniper kettle lagoon larch linen marble meadow mirror "
+    "moss oasis orchard otter pebble plover quarry raven reef ribbon saddle sparrow thistle timber tunnel "
+    "velvet violet walnut willow window winter"
+).split()
+
+
+def large(number: int) -> Digest:
+    """A digest of so many papers, each with words of its own."""
+    dice = Random(number)  # noqa: S311 - equal numbers give equal digests
+    made = []
+    for at in range(number):
+        item = paper(
+            at,
+            title=f"Swin for the {' '.join(dice.sample(_WORDS, 6)).title()}",
+            abstract=" ".join(
+                "A {} by the {} and an {} of the {} in a {} is to a Swin {}.".format(*dice.sample(_WORDS, 6))
+                for _ in range(8)
+            ),
+        )
+        made.append(chosen(item, match(item, "Swin"), match(item, "Swin", field="abstract"), upvotes=at))
+    return digest(Section("Swin", tuple(made[::2])), Section("Lanterns", tuple(made[1::2])))
 
 
 def hostile() -> Digest:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 from digests import hostile, profile, sample
-from playwright.sync_api import Browser, Route, sync_playwright
+from playwright.sync_api import Browser, Route
 from served import asked, composed, judged, serving
 from world import paper
 
@@ -20,7 +17,6 @@ from digest.render import environment
 from digest.render.archive import ArchiveRenderer
 from digest.render.email import EmailRenderer
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 DIGESTS = {"sample": sample(), "hostile": hostile()}
 
 
@@ -44,20 +40,6 @@ def index(name: str) -> str:
     return list(renderer.render(profile(title=DIGESTS[name].sections[0].interest), [DIGESTS[name]]))[
         -1
     ].content.decode()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        if os.environ.get("CI"):
-            pytest.fail("Chromium must be there in CI")
-        pytest.skip("Chromium is not installed")
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        )
-        yield launched
-        launched.close()
 
 
 @pytest.mark.parametrize("name", DIGESTS)

@@ -1,0 +1,35 @@
+"""Programs that tests call and a machine may lack: in CI that is a failure, elsewhere a reason to skip."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+NODE = Path(__file__).resolve().parent / "node"
+
+
+def absent(reason: str) -> NoReturn:
+    """Skip the test, or fail it in CI."""
+    if os.environ.get("CI"):
+        pytest.fail(f"{reason}; in CI it must be there")
+    pytest.skip(reason)
+
+
+def needed(*names: str) -> str:
+    """The path of the first of these programs that is installed."""
+    found = next(filter(None, map(shutil.which, names)), None)
+    return found or absent(f"{names[0]} is not installed")
+
+
+def node_module(name: str) -> Path:
+    """The folder of a package of `tests/node/package.json`."""
+    folder = NODE / "node_modules" / name
+    if not folder.is_dir():
+        absent(
+            f"{name} is not there: run `npm install --prefix tests/node --no-package-lock --ignore-scripts`"
+        )
+    return folder
