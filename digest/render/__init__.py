@@ -422,19 +422,16 @@ def changes(digest: Digest) -> str:
     """
     fresh = gaps(digest)
     back = [report for report in digest.reports if not report.fell_short and report.source in digest.told]
-    said = (
-        ("Could not be read", [report for report in fresh if report.error]),
-        ("Read in part", [report for report in fresh if not report.error]),
-        ("Read in full again, with what was missing", back),
-    )
-    sentences = [
-        f"{what}: {', '.join(source_label(report.source) for report in reports)}."
-        for what, reports in said
+    return " ".join(
+        said.format(", ".join(source_label(report.source) for report in reports))
+        for said, reports in (
+            ("Could not be read: {}.", [report for report in fresh if report.error]),
+            ("Read in part: {}.", [report for report in fresh if not report.error]),
+            ("What is missing comes when it can be read.", fresh),
+            ("Read in full again, with what was missing: {}.", back),
+        )
         if reports
-    ]
-    if fresh:
-        sentences.append("What is missing comes when it can be read.")
-    return " ".join(sentences)
+    )
 
 
 def coverage(digest: Digest) -> str:
