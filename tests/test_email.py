@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from datetime import timedelta
 from email import message_from_bytes
 from email.header import decode_header, make_header
 from email.message import EmailMessage
@@ -35,7 +36,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from digest.core.mailbox import Mailbox
-from digest.core.model import Digest, PaperId, Profile, Section, SourceReport
+from digest.core.model import Channel, Digest, PaperId, Profile, Section, SourceReport
 from digest.errors import RenderError
 from digest.render import environment, one_line
 from digest.render.email import BUDGET, EmailRenderer, mailbox, subject
@@ -132,6 +133,48 @@ def test_a_mail_that_is_joined_of_what_others_have_is_the_mail_made_alone(links:
             assert joined == alone.compose_plainly(profile(), issue, READER), name
 
 
+REPORTS = sample().reports
+MANY_READERS = EmailRenderer(
+    environment(), sender=SENDER, base_url=BASE, opinion_link=opinion, stop_link=stop
+)
+
+
+@st.composite
+def issues(draw: st.DrawFn) -> Digest:
+    """A digest in which anything may be there or not."""
+    names = st.sampled_from([*HOSTILE, "Swin", "", "  a  b  "])
+    kinds = st.sampled_from(["section", "related", "second_look"])
+    numbers = st.integers(0, 2)
+    sections = [
+        Section(draw(names), tuple(swin(10 * at + number) for number in range(draw(numbers))), draw(kinds))
+        for at in range(draw(numbers))
+    ]
+    issue = digest(
+        *sections,
+        since=draw(st.sampled_from([None, SLOT - timedelta(days=1), SLOT - timedelta(days=9)])),
+        overflow=tuple(swin(50 + number) for number in range(draw(numbers))),
+        near_misses=tuple(
+            replace(talking(60 + number), missing=(draw(names),)) for number in range(draw(numbers))
+        ),
+        reports=tuple(draw(st.lists(st.sampled_from(REPORTS), max_size=3))),
+    )
+    return replace(
+        issue,
+        title=draw(names),
+        waiting=tuple(swin(70 + number) for number in range(draw(numbers))),
+        too_old=draw(numbers),
+        told=tuple(draw(st.lists(st.sampled_from([report.source for report in REPORTS]), max_size=2))),
+    )
+
+
+@given(issues(), st.sampled_from([("email",), ("email", "feeds"), ("email", "archive")]))
+def test_whatever_is_there_or_not_the_mail_is_the_one_made_alone(
+    issue: Digest, channels: tuple[Channel, ...]
+) -> None:
+    person = profile(channels=channels)
+    assert MANY_READERS.compose(person, issue, READER) == MANY_READERS.compose_plainly(person, issue, READER)
+
+
 def test_a_card_is_that_of_the_paper_as_it_is_now() -> None:
     mail = renderer()
     before, after = (
@@ -148,7 +191,8 @@ def test_a_card_is_that_of_the_paper_as_it_is_now() -> None:
 
 def test_a_users_template_may_put_cards_anywhere(tmp_path: Path) -> None:
     (tmp_path / "email.html.j2").write_text(
-        "<title>{{ title }}</title>{% for section in sections %}<div>{{ cards(section) }}</div>{% endfor %}"
+        "<title>{{ title | upper }}</title>"
+        "{% for section in sections %}<div>{{ section.cards }}</div>{% endfor %}"
     )
     (tmp_path / "email_card.txt.j2").write_text("{{ paper.title }}{{ '!' * 90 }}")
     mail = renderer(folder=tmp_path)

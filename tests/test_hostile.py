@@ -151,6 +151,9 @@ def test_a_hostile_text_is_shown_and_changes_nothing_else(place: str, name: str)
     message, plain, html = read(finished)
     headers, expected = yardstick(place)
 
+    assert finished == RENDERER.compose_plainly(
+        person(place, hostile.text), PLACES[place](hostile.text), READER
+    )
     assert skeleton(html) == expected
     assert len(html.encode()) <= BUDGET
     is_papers = place in {"title", "abstract", "author", "tail"}

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-from digests import HOSTILE, ISSUED, PERIOD, digest, paper, swin
+from digests import HOSTILE, ISSUED, PERIOD, digest, paper, profile, swin
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
@@ -23,6 +23,7 @@ from digest.render import (
     clean,
     coverage,
     dated,
+    defined,
     environment,
     facts,
     gaps,
@@ -39,12 +40,14 @@ from digest.render import (
     weekday,
     wrapped,
 )
+from digest.render.email import EmailRenderer
+from digest.resources import folder
 
 
-def write(folder: Path, name: str, text: str) -> Path:
-    folder.mkdir(exist_ok=True)
-    (folder / name).write_text(text, encoding="utf-8")
-    return folder / name
+def write(into: Path, name: str, text: str) -> Path:
+    into.mkdir(exist_ok=True)
+    (into / name).write_text(text, encoding="utf-8")
+    return into / name
 
 
 def test_a_template_in_the_users_folder_takes_the_place_of_ours(tmp_path: Path) -> None:
@@ -70,6 +73,14 @@ def test_the_users_template_may_build_on_ours(tmp_path: Path) -> None:
         ("\n\n\n{{ 1 // 0 }}", 4, "zero"),
         ("\n{{ paper.__class__.__mro__ }}", 2, "unsafe"),
         ("{# a comment that takes a line #}\n{% include 'part.txt.j2' %}", 2, "misspelt"),
+        ("\n{{ paper.titel | marked(()) }}", 2, "titel"),
+        ("\n{{ paper.titel | readable }}", 2, "titel"),
+        ("\n{% include 'none.txt.j2' %}", 2, "none.txt.j2"),
+        ("\n{% include '/etc/hostname' %}", 2, "/etc/hostname"),
+        ("\n{% include '../secret' %}", 2, "../secret"),
+        ("\n{% for number in range(10**9) %}{% endfor %}", 2, "Range too big"),
+        ("\n{{ ''.__class__ }}", 2, "unsafe"),
+        ("\n{{ 'x' * 2**62 }}", 2, "MemoryError"),
     ],
 )
 def test_a_wrong_template_is_named_with_file_and_line(
@@ -82,12 +93,51 @@ def test_a_wrong_template_is_named_with_file_and_line(
         render(environment(tmp_path), "wrong.txt.j2", paper=paper())
     assert caught.value.place == f"{wrong}:{line}"
     assert said in str(caught.value)
+    assert ".." not in str(caught.value).replace("../", "")
     assert caught.value.remedy
 
 
 def test_a_missing_template_is_named() -> None:
-    with pytest.raises(RenderError, match=r"templates/none\.html\.j2: there is no such template"):
+    with pytest.raises(RenderError, match=r"there is no template 'none\.html\.j2'"):
         render(environment(), "none.html.j2")
+
+
+def test_a_template_in_another_encoding_is_named_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "a.txt.j2").write_bytes("first\nsecond\nfür\n".encode("latin-1"))
+    with pytest.raises(RenderError, match=r"templates/a\.txt\.j2: the template is not UTF-8, in line 3\."):
+        render(environment(tmp_path), "a.txt.j2")
+
+
+def test_a_style_that_sets_nothing_is_named(tmp_path: Path) -> None:
+    write(tmp_path, "email_style.html.j2", "{# forgotten #}")
+    with pytest.raises(RenderError, match=r"templates/email_style\.html\.j2: the template sets no 'css'"):
+        defined(environment(tmp_path), "email_style.html.j2", "css")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("email_card.html.j2", "\n{{ paper.titel }}"), ("email_card.txt.j2", "\n{{ nope }}")]
+)
+def test_a_mistake_in_a_card_is_told_once_and_with_its_own_place(
+    tmp_path: Path, name: str, text: str
+) -> None:
+    wrong = write(tmp_path, name, text)
+    mail = EmailRenderer(environment(tmp_path), sender="digest@example.org", base_url=None)
+    with pytest.raises(RenderError) as caught:
+        mail.compose(profile(), digest(Section("Swin", (swin(1),))), "reader@example.org")
+    assert caught.value.place == f"{wrong}:2"
+    assert str(caught.value).count("the template failed") == 1
+
+
+def test_a_template_with_the_line_ends_of_windows_gives_the_same_mail(tmp_path: Path) -> None:
+    for path in folder("templates").glob("email*.j2"):
+        (tmp_path / path.name).write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    made = [
+        EmailRenderer(templates, sender="digest@example.org", base_url=None).compose(
+            profile(), digest(Section("Swin", (swin(1), swin(2)))), "reader@example.org"
+        )
+        for templates in (environment(), environment(tmp_path))
+    ]
+    assert made[0] == made[1]
 
 
 def test_a_wrong_value_in_no_template_of_ours_still_names_the_template(tmp_path: Path) -> None:

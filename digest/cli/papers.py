@@ -236,8 +236,8 @@ def _explanation_document(explanation: Explanation) -> dict[str, object]:
                 "missing": list(outcome.missing),
                 "score": sum(part.value for part in parts),
                 "parts": [asdict(part) for part in parts],
-                "matches": [asdict(match) for match in outcome.matches],
-                "against": [asdict(match) for match in outcome.against],
+                "matches": [match._asdict() for match in outcome.matches],
+                "against": [match._asdict() for match in outcome.against],
             }
             for outcome, parts in explanation.outcomes
         ],

@@ -252,7 +252,7 @@ def _document(result: Backtest) -> dict[str, object]:
             | {
                 "day": hit.day.isoformat(),
                 "interests": list(hit.interests),
-                "matches": [asdict(match) for match in hit.matches],
+                "matches": [match._asdict() for match in hit.matches],
                 "known": [{"profile": profile, "interest": interest} for profile, interest in hit.known],
             }
             for hit in result.hits

@@ -30,6 +30,9 @@ _PARSER = BytesHeaderParser(policy=compat32)
 
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")  # RFC 5322, 3.2.3, with spaces
 
+# What every parser reads alike; it is asked for twice in each mail, and `parseaddr` takes its time.
+_SIMPLE_MAILBOX = re.compile(r"([A-Za-z0-9 ]*) <([A-Za-z0-9.+_-]+@[A-Za-z0-9.-]+)>")
+
 Headers = Mapping[str, str | Mailbox]
 
 
@@ -66,12 +69,6 @@ def quoted_printable(text: str) -> bytes:
     A line is encoded without regard to those around it, so whole lines can be encoded apart and joined.
     """
     return binascii.b2a_qp(text.replace("\n", "\r\n").encode())
-
-
-@lru_cache(maxsize=1 << 14)
-def encoded_line(line: str) -> bytes:
-    """A line without its end, as quoted-printable with it; many stand in every mail."""
-    return quoted_printable(f"{line}\n")
 
 
 def folded(name: str, value: str | Mailbox) -> str:
@@ -130,9 +127,11 @@ def _check(head: bytes, headers: Headers) -> None:
 
 @lru_cache(maxsize=1 << 10)
 def _read(name: str, value: str) -> str | Mailbox:
-    unfolded = re.sub(r"\r\n(?=[ \t])", "", value)
+    unfolded = re.sub(r"\r\n(?=[ \t])", "", value) if "\r\n" in value else value
     if name not in {"From", "To"}:
         return _decoded(unfolded)
+    if simple := _SIMPLE_MAILBOX.fullmatch(unfolded):
+        return Mailbox(simple[1], simple[2])
     display, address = parseaddr(unfolded)
     return Mailbox(_decoded(display), address)
 

@@ -123,6 +123,9 @@ class Listing:
     comments: int | None = None
     announce_type: str | None = None  # arXiv: new, cross, replace, replace-cross
 
+    def __hash__(self) -> int:  # noqa: D105
+        return hash((self.paper.id, self.source, self.position))  # likewise
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -220,8 +223,7 @@ class Profile:
     limits: Limits = field(default_factory=Limits)
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(NamedTuple):
     """Evidence: this keyword of this interest stands at this place of the original text."""
 
     interest: str

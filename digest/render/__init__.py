@@ -71,6 +71,7 @@ _URL_SAFE = "%:/?#[]@!$&'()*+,;=-._~"  # RFC 3986, 2.2 and 2.3
 _LONGEST_SEARCH = 200  # characters of a title
 _LONGEST_URL = 2000  # what every client takes
 _LONGEST_NAME = 80  # characters of an interest in a line with others
+_LONGEST_NOTE = 300
 _NAMED_AUTHORS = 3
 _MONTHS = (
     *("January", "February", "March", "April", "May", "June"),
@@ -113,7 +114,7 @@ def environment(*folders: Path) -> jinja2.Environment:
         http_url=http_url,
         marked=marked,
         quantity=quantity,
-        readable=lambda text: readable(text).text,
+        readable=lambda text: readable(str(text)).text,
         shortened=shortened,
         source=source_label,
         starred=starred,
@@ -154,26 +155,40 @@ def render(templates: jinja2.Environment, name: str, /, **values: object) -> str
 
 def defined(templates: jinja2.Environment, name: str, variable: str) -> object:
     """What a template sets a variable to. Raises RenderError with the template's file and line."""
-    return _with(templates, name, lambda template: getattr(template.module, variable))
+    value = _with(templates, name, lambda template: getattr(template.module, variable, None))
+    if value is None:
+        raise RenderError(
+            f"the template sets no {variable!r}", place=f"templates/{name}", remedy="See digest's own"
+        )
+    return value
 
 
 def _with(templates: jinja2.Environment, name: str, use: Callable[[jinja2.Template], Made]) -> Made:
     try:
         return use(templates.get_template(name))
+    except RenderError:  # of a template within this one, which says where
+        raise
     except jinja2.TemplateSyntaxError as error:
         place = f"{error.filename or error.name}:{error.lineno}"
-        raise RenderError(
-            f"the template is wrong: {error.message}", place=place, remedy="Correct that line"
-        ) from error
+        said = f"the template is wrong: {(error.message or '').rstrip('.')}"
+        raise RenderError(said, place=place, remedy="Correct that line") from error
     except jinja2.TemplateNotFound as error:
+        place = _template_line(error.__traceback__) or "templates"
         raise RenderError(
-            "there is no such template",
-            place=f"templates/{error.name}",
+            f"there is no template {error.name!r}",
+            place=place,
             remedy="Put it back, or take out what names it",
+        ) from error
+    except UnicodeDecodeError as error:
+        place = _template_line(error.__traceback__) or f"templates/{name}"
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise RenderError(
+            f"the template is not UTF-8, in line {line}", place=place, remedy="Save it as UTF-8"
         ) from error
     except Exception as error:  # a template can call anything it was given
         place = _template_line(error.__traceback__) or f"templates/{name}"
-        raise RenderError(f"the template failed: {error}", place=place, remedy="Correct that line") from error
+        said = f"the template failed: {str(error).rstrip('.') or type(error).__name__}"
+        raise RenderError(said, place=place, remedy="Correct that line") from error
 
 
 def _template_line(trace: TracebackType | None) -> str | None:
@@ -206,6 +221,18 @@ def _finished(context: EvalContext, value: object) -> object:
     if isinstance(value, Markup):
         return Markup(clean(value))  # noqa: S704 - taking characters out escapes nothing anew
     return clean(value) if context.autoescape else one_line(value)
+
+
+def printed(text: str, *, is_markup: bool) -> str:
+    """A text as a template prints it."""
+    plain = text if text.isprintable() else clean(text) if is_markup else one_line(text)
+    return escape(plain) if is_markup else plain
+
+
+def is_own(templates: jinja2.Environment, name: str) -> bool:
+    """Whether a template is digest's own and not somebody's in its place. Raises RenderError."""
+    found = _with(templates, name, lambda template: template.filename)
+    return found is not None and Path(found).parent == folder("templates")
 
 
 def clean(text: str) -> str:
@@ -244,7 +271,7 @@ def starred(text: str, evidence: Iterable[Span], limit: int | None = None) -> st
 
 
 def _shown(text: str, evidence: Iterable[Span], limit: int | None) -> Iterable[tuple[str, bool]]:
-    plain = readable(text)
+    plain = readable(str(text))  # where a misspelt name fails with its own words
     shown = plain.text if limit is None else shortened(plain.text, limit)
     return segments(shown, (plain.placed(start, end) for start, end in evidence))
 
@@ -262,6 +289,8 @@ def wrapped(text: str, width: int = 72) -> str:
 def _broken(text: str, width: int) -> str:
     words = text.lstrip(" ").removeprefix("• ")
     lead = text[: len(text) - len(words)]
+    if text.isascii() and " " not in words[width // 3 :]:
+        return text  # an address
     lines, line, column = [], lead, 0
     for piece, space in _breakable(words):
         size = cell_len(piece)
@@ -413,6 +442,16 @@ def gaps(digest: Digest) -> tuple[SourceReport, ...]:
     return tuple(
         report for report in digest.reports if report.fell_short and report.source not in digest.told
     )
+
+
+def shortfall(report: SourceReport) -> str:
+    """How a source fell short: "read in part, 12 papers listed; page 3 was missing"."""
+    said = (
+        f"could not be read: {shortened(report.error, _LONGEST_NOTE)}"
+        if report.error
+        else f"read in part, {quantity(report.listed, 'paper')} listed"
+    )
+    return "; ".join([said, *(shortened(note, _LONGEST_NOTE) for note in report.notes)])
 
 
 def changes(digest: Digest) -> str:

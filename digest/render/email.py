@@ -6,36 +6,31 @@ The mail says so. The plain text takes the first two steps too, because filters 
 (SpamAssassin's MPART_ALT_DIFF_COUNT: 2.8 points for 300 papers), but never the third: it names every paper.
 
 A part is one template, filled in: that is `html` and `text`.
-A message is the same made faster, because most of it is equal for many readers: a paper with its evidence
-is a card, rendered and encoded once, and a reader's mail is those cards between what is the reader's own.
+A message is the same, made faster: a paper with its evidence is a card, which is drawn and encoded once for
+all readers who have the same reasons, and the template around the cards is filled in once for all mails that
+differ in their words alone (`digest.core.frame`).
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import cached_property, lru_cache, partial
 from hashlib import sha256
-from typing import Literal, NamedTuple, TypedDict
+from itertools import count
+from typing import Any, Literal, NamedTuple
 
 import jinja2
 
+from digest.core import frame
 from digest.core.feedback import Action
+from digest.core.frame import Frame, Piece
 from digest.core.mailbox import Mailbox, parse
-from digest.core.message import assemble, encoded_line, quoted_printable
-from digest.core.model import (
-    Digest,
-    Listing,
-    Match,
-    Paper,
-    PaperId,
-    Profile,
-    Recommendation,
-    SectionKind,
-)
+from digest.core.message import assemble, quoted_printable
+from digest.core.model import Digest, Listing, Match, Paper, PaperId, Profile, Recommendation
 from digest.errors import RenderError
 from digest.render import (
     FEEDS,
@@ -46,13 +41,19 @@ from digest.render import (
     coverage,
     defined,
     due,
+    explained,
+    gaps,
     heartbeat,
     http_url,
+    is_own,
     joined,
     one_line,
+    printed,
     quantity,
     render,
     shortened,
+    shortfall,
+    source_label,
     weekday,
     wrapped,
 )
@@ -67,6 +68,8 @@ _SUBJECT_PARTS = 5
 _LONGEST_NAME = 80
 _LONGEST_TITLE = 200
 
+_OFFERED: tuple[tuple[str, Action], ...] = (("More like this", "like"), ("Less like this", "dislike"))
+
 Form = Literal["html", "txt"]
 
 
@@ -77,22 +80,6 @@ class Extent:
     abstract: int  # characters of each abstract
     cards: int  # papers shown in full, the others by title
     titles: int  # titles listed, the others counted
-
-
-class Words(TypedDict):
-    """What stands around the papers, in both parts."""
-
-    digest: Digest
-    title: str
-    name: str  # of the profile
-    day: str
-    heartbeat: str
-    coverage: str
-    catching_up: str
-    changes: str
-    archive_url: str
-    feeds: list[tuple[str, str]]
-    stop_url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,84 +97,42 @@ class Evidence:
         return tuple(dict.fromkeys(match.interest for match in self.matches))
 
 
-class Piece:
-    """Whole lines of a part, finished."""
-
-    def __init__(self, text: str) -> None:
-        self.text = Finished(text if text.endswith("\n") else f"{text}\n")
-        self.size = len(self.text.encode())
-
-    @cached_property
-    def encoded(self) -> bytes:
-        """As they stand in a message."""
-        return quoted_printable(self.text)
-
-
 class Card:
-    """A paper with its evidence, as a piece of either part, drawn when it is first wanted."""
+    """Something that is drawn by a template of its own, for either part when it is first wanted there."""
 
-    def __init__(self, paper: Paper, draw: Callable[[Form], str]) -> None:
-        self.paper = paper
+    def __init__(self, draw: Callable[[Form], str]) -> None:
         self._draw = draw
 
     @cached_property
     def html(self) -> Piece:
-        """For the HTML."""
+        """In the HTML."""
         return Piece(self._draw("html"))
 
     @cached_property
     def txt(self) -> Piece:
-        """For the plain text."""
+        """In the plain text."""
         return Piece(self._draw("txt"))
 
 
-class Shown(NamedTuple):
-    """A section as far as its papers are shown in full."""
+class Cards(tuple[Card, ...]):
+    """Cards that stand together."""
 
-    heading: str
-    kind: SectionKind
-    total: int
-    papers: str  # the same in words
-    cards: list[Card]
+    __slots__ = ()
 
-
-class Contents(NamedTuple):
-    """The papers of a mail."""
-
-    extent: Extent
-    sections: list[Shown]
-    tail: list[Recommendation]  # shown by title, as far as there is room
+    def pieces(self, form: Form) -> list[Piece]:
+        """What they are in a part."""
+        return [card.html if form == "html" else card.txt for card in self]
 
 
-class Layout(NamedTuple):
-    """A part of a message: what is the reader's own around pieces that others have, too."""
+class Values(NamedTuple):
+    """What `email.*.j2` is given."""
 
-    around: list[str]  # one more than pieces
-    pieces: list[Piece]
-
-    @property
-    def size(self) -> int:
-        """Bytes in UTF-8."""
-        return sum(len(text.encode()) for text in self.around) + sum(piece.size for piece in self.pieces)
-
-    @property
-    def is_of_whole_lines(self) -> bool:
-        """Whether no piece begins within a line, as one may in somebody's template."""
-        return all(text.endswith("\n") for text in self.around if text)
-
-    def encoded(self) -> bytes:
-        """The whole as quoted-printable, if it is of whole lines."""
-        own = [b"".join(map(encoded_line, text.split("\n")[:-1])) for text in self.around]
-        parts = [own[0]]
-        for piece, after in zip(self.pieces, own[1:], strict=True):
-            parts += (piece.encoded, after)
-        return b"".join(parts)
+    words: dict[str, Any]  # texts, `Cards`, and lists and mappings of such
+    profile: Profile  # these are for templates of one's own
+    digest: Digest
 
 
-_PLACE = Finished("\ufdd0")
-"""Where a piece stands in a page; no text that is shown has this character."""
-
-
+@dataclass
 class EmailRenderer:
     """Composes a digest as a message, and as the two texts that it is made of.
 
@@ -195,64 +140,51 @@ class EmailRenderer:
     the one where a recipient stops the mail of a profile; without them no mail speaks of either.
     """
 
-    def __init__(
-        self,
-        environment: jinja2.Environment,
-        *,
-        sender: str,
-        base_url: str | None,
-        formats: tuple[str, ...] = ("rss", "atom", "json"),
-        opinion_link: Callable[[str, PaperId, Action], str] | None = None,
-        stop_link: Callable[[str, str], str] | None = None,
-    ) -> None:
-        self._environment = environment
-        self._sender = sender
-        self._base_url = base_url
-        self._formats = formats
-        self._opinion_link = opinion_link
-        self._stop_link = stop_link
+    environment: jinja2.Environment
+    _: KW_ONLY
+    sender: str
+    base_url: str | None
+    formats: tuple[str, ...] = ("rss", "atom", "json")
+    opinion_link: Callable[[str, PaperId, Action], str] | None = None
+    stop_link: Callable[[str, str], str] | None = None
+
+    def __post_init__(self) -> None:  # noqa: D105
+        self._root = joined(self.base_url)
         self._card = lru_cache(maxsize=_KEPT)(self._new_card)
+        self._item = lru_cache(maxsize=_KEPT)(self._new_item)
+        self._frames: dict[tuple[object, ...], Frame] = {}
 
     def compose(self, profile: Profile, digest: Digest, recipient: str) -> bytes:
         """The message for one recipient, RFC 5322 with CRLF. Raises RenderError."""
-        words = self._words(profile, digest, recipient)
-        contents, html = self._fitted(profile, digest, words)
-        text = self._laid_out("txt", profile, contents, words)
-        if not (text.is_of_whole_lines and html.is_of_whole_lines):
-            return self.compose_plainly(profile, digest, recipient)
-        parts = {"plain": text.encoded(), "html": html.encoded()}
-        return self._message(profile, digest, recipient, parts, stop_url=words["stop_url"])
+        html, txt, html_pieces = self._fitted(profile, digest, recipient)
+        parts = {
+            "plain": b"".join([piece.encoded for piece in self._pieces("email", "txt", txt)]),
+            "html": b"".join([piece.encoded for piece in html_pieces]),
+        }
+        return self._message(profile, digest, recipient, parts, stop_url=html.words["stop_url"])
 
     def compose_plainly(self, profile: Profile, digest: Digest, recipient: str) -> bytes:
-        """The same bytes, with each part rendered and encoded as a whole. Raises RenderError."""
+        """The same bytes, made for this mail alone, each part as a whole. Raises RenderError."""
+        alone = replace(self)
         parts = {
-            "plain": quoted_printable(self.text(profile, digest, recipient)),
-            "html": quoted_printable(self.html(profile, digest, recipient)),
+            "plain": quoted_printable(alone.text(profile, digest, recipient)),
+            "html": quoted_printable(alone.html(profile, digest, recipient)),
         }
         stop_url = self._words(profile, digest, recipient)["stop_url"]
         return self._message(profile, digest, recipient, parts, stop_url=stop_url)
 
     def html(self, profile: Profile, digest: Digest, recipient: str = "") -> str:
         """The HTML part, as much of the digest as 80 KB hold. Raises RenderError."""
-        return self._whole("html", profile, digest, recipient)
+        return self._page("html", self._fitted(profile, digest, recipient)[0])
 
     def text(self, profile: Profile, digest: Digest, recipient: str = "") -> str:
         """The plain text, with every paper. Raises RenderError."""
-        return self._whole("txt", profile, digest, recipient)
-
-    def _whole(self, form: Form, profile: Profile, digest: Digest, recipient: str) -> str:
-        words = self._words(profile, digest, recipient)
-        extent = self._fitted(profile, digest, words)[0].extent
-
-        def cards(section: Shown) -> Finished:
-            return Finished("".join(piece.text for piece in self._pieces(form, profile, section)))
-
-        return self._page(form, _contents(digest, extent, self._new_card), words, cards)
+        return self._page("txt", self._fitted(profile, digest, recipient)[1])
 
     def _message(
         self, profile: Profile, digest: Digest, recipient: str, parts: dict[str, bytes], *, stop_url: str
     ) -> bytes:
-        sender, reader = mailbox(self._sender, "From"), mailbox(recipient, "To")
+        sender, reader = mailbox(self.sender, "From"), mailbox(recipient, "To")
         key = sha256(f"{digest.id}\n{reader.address}".encode()).hexdigest()[:32]
         headers: dict[str, str | Mailbox] = {
             "From": sender,
@@ -270,42 +202,119 @@ class EmailRenderer:
             headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"  # RFC 8058, 3.1
         return assemble(headers, parts, key=key)
 
-    def _fitted(self, profile: Profile, digest: Digest, words: Words) -> tuple[Contents, Layout]:
-        """The HTML part with the most that it can show within the budget."""
+    # --- what is shown ------------------------------------------------------------------------
 
-        def fitted(extent: Extent) -> tuple[Contents, Layout]:
-            contents = _contents(digest, extent, self._card)
-            return contents, self._laid_out("html", profile, contents, words)
+    def _fitted(self, profile: Profile, digest: Digest, recipient: str) -> tuple[Values, Values, list[Piece]]:
+        """What both parts show where the HTML shows the most that the budget allows, and the HTML."""
+        words = self._words(profile, digest, recipient)
+
+        def fitted(extent: Extent) -> tuple[Values, Values, list[Piece]]:
+            contents = self._contents(profile, digest, extent, archived=bool(words["archive_url"]))
+            txt = Values(words | contents, profile, digest)
+            titles: Cards = contents["titles"]
+            more = max(len(titles) - extent.titles, 0)
+            cut = {"titles": Cards(titles[: extent.titles]), "more": str(more) if more else ""}
+            html = Values(txt.words | cut, profile, digest)
+            return html, txt, self._pieces("email", "html", html)
 
         papers = sum(len(section.recommendations) for section in digest.sections)
         everything = papers + len(digest.overflow)
         for abstract in _ABSTRACTS:
             extent = Extent(abstract, papers, everything)
             made = fitted(extent)
-            if made[1].size <= BUDGET:
+            if _size(made[2]) <= BUDGET:
                 return made
         few = min(papers, _CARDS)
-        titles = _most(everything, lambda titles: fitted(replace(extent, cards=few, titles=titles))[1].size)
-        cards = _most(papers, lambda cards: fitted(replace(extent, cards=cards, titles=titles))[1].size)
+        titles = _most(everything, lambda titles: _size(fitted(replace(extent, cards=few, titles=titles))[2]))
+        cards = _most(papers, lambda cards: _size(fitted(replace(extent, cards=cards, titles=titles))[2]))
         return fitted(replace(extent, cards=cards, titles=titles))
 
-    def _laid_out(self, form: Form, profile: Profile, contents: Contents, words: Words) -> Layout:
-        pieces: list[Piece] = []
+    def _words(self, profile: Profile, digest: Digest, recipient: str) -> dict[str, Any]:
+        """The words around the papers."""
+        archive_url, feeds, stop_url = "", [], ""
+        # A profile's and a digest's names need no escaping.
+        if self._root and "archive" in profile.channels:
+            archive_url = f"{self._root}/archive/{profile.name}/{digest.id}.html"
+        if self._root and "feeds" in profile.channels:
+            feeds = [
+                (FEEDS[form].label, f"{self._root}/feeds/{profile.name}/{FEEDS[form].file}")
+                for form in self.formats
+            ]
+        if recipient and self.stop_link is not None:
+            stop_url = http_url(self.stop_link(profile.name, recipient))
+        waiting, too_old = len(digest.waiting), digest.too_old
+        return {
+            "title": shortened(digest.title, _LONGEST_TITLE),
+            "name": profile.name,
+            "day": weekday(due(profile, digest)),
+            "heartbeat": heartbeat(digest),
+            "coverage": coverage(digest),
+            "catching_up": catching_up(digest),
+            "changes": changes(digest),
+            "gaps": [(source_label(report.source), shortfall(report)) for report in gaps(digest)],
+            "waiting": f"{waiting} more {'waits' if waiting == 1 else 'wait'} for the next digest."
+            if waiting
+            else "",
+            "too_old": f"{too_old} more {'is' if too_old == 1 else 'are'} older than max_age_days."
+            if too_old
+            else "",
+            "archive_url": archive_url,
+            "feeds": feeds,
+            "stop_url": stop_url,
+        }
 
-        def cards(section: Shown) -> Finished:
-            before = len(pieces)
-            pieces.extend(self._pieces(form, profile, section))
-            return Finished(_PLACE * (len(pieces) - before))
+    def _contents(
+        self, profile: Profile, digest: Digest, extent: Extent, *, archived: bool
+    ) -> dict[str, Any]:
+        """The papers, and what is to be said of how they are shown."""
+        sections = []
+        left, shortens = extent.cards, extent.abstract < _ABSTRACTS[0]
+        tail: list[Recommendation] = []
+        for section in digest.sections:
+            items = section.recommendations
+            if shown := items[:left]:
+                sections.append(
+                    {
+                        "heading": shortened(section.interest, _LONGEST_TITLE),
+                        "papers": quantity(len(items), "paper"),
+                        "explanation": explained(section.kind),
+                        "cards": Cards(self._cards(profile, digest, shown, section.interest, extent)),
+                    }
+                )
+            left -= len(shown)
+            tail += items[len(shown) :]
+        note = _note(extent.abstract if shortens else None, extent.cards if tail else None, archived=archived)
+        tail += digest.overflow
+        return {
+            "sections": sections,
+            "titles": Cards([self._item(item.paper, item.matches, ()) for item in tail]),
+            "more": "",
+            "near_misses": Cards([self._item(item.paper, (), item.missing) for item in digest.near_misses]),
+            "note": note,
+        }
 
-        return Layout(self._page(form, contents, words, cards).split(_PLACE), pieces)
+    def _cards(
+        self,
+        profile: Profile,
+        digest: Digest,
+        items: Sequence[Recommendation],
+        heading: str,
+        extent: Extent,
+    ) -> Iterator[Card]:
+        for item in items:
+            yield self._card(item.paper, item.listings, item.matches, item.note, heading, extent.abstract)
+            if self.opinion_link is None:
+                continue
+            links = [
+                (label, http_url(self.opinion_link(profile.name, item.paper.id, action)))
+                for label, action in _OFFERED
+            ]
+            # None if it is too long to be opened.
+            if opinions := [(label, url) for label, url in links if url]:
+                yield Card(partial(self._asking, Values({"opinions": opinions}, profile, digest)))
 
-    def _pieces(self, form: Form, profile: Profile, section: Shown) -> Iterator[Piece]:
-        for card in section.cards:
-            yield card.html if form == "html" else card.txt
-            if self._opinion_link is not None:
-                opinions = _opinions(partial(self._opinion_link, profile.name, card.paper.id))
-                if opinions:
-                    yield Piece(self._rendered("email_opinions", form, {"opinions": opinions}))
+    def _asking(self, values: Values, form: Form) -> str:
+        return frame.joined(self._pieces("email_opinions", form, values))
 
     def _new_card(
         self,
@@ -316,90 +325,108 @@ class EmailRenderer:
         heading: str,
         abstract_limit: int,
     ) -> Card:
-        values = {
-            "item": Evidence(paper, listings, matches, note),
-            "paper": paper,
-            "heading": heading,
-            "abstract_limit": abstract_limit,
-        }
-        return Card(paper, lambda form: self._rendered("email_card", form, values))
+        item = Evidence(paper, listings, matches, note)
+        values = {"item": item, "paper": paper, "heading": heading, "abstract_limit": abstract_limit}
+        return self._new("email_card", values)
+
+    def _new_item(self, paper: Paper, matches: tuple[Match, ...], missing: tuple[str, ...]) -> Card:
+        values = {"item": Evidence(paper, (), matches, ""), "paper": paper, "missing": missing}
+        return self._new("email_item", values)
+
+    def _new(self, name: str, values: Mapping[str, object]) -> Card:
+        def draw(form: Form) -> str:
+            text = self._rendered(name, form, values)
+            return text if form == "html" else wrapped(text)
+
+        return Card(draw)
+
+    # --- how it is put together ---------------------------------------------------------------
+
+    def _page(self, form: Form, values: Values) -> str:
+        """A part: the template, filled in."""
+
+        def shown(value: str | Cards) -> str:
+            return Finished(frame.joined(value.pieces(form))) if isinstance(value, Cards) else value
+
+        text = self._rendered("email", form, _given(values) | _mapped(values.words, shown))
+        return (text if form == "html" else wrapped(text)).rstrip("\n") + "\n"
+
+    def _pieces(self, name: str, form: Form, values: Values) -> list[Piece]:
+        """A template in pieces, filled in before where that can be.
+
+        Our own templates print texts and ask whether there are any, and nothing else: so what they give
+        is known by that. Somebody's own may do more.
+        """
+        shape: list[object] = [name, form]
+        texts: list[str] = []
+        cards: list[Cards] = []
+        _flatten(values.words, shape, texts, cards)
+        key = tuple(shape)
+        made = self._frames.get(key)
+        if made is None:
+            is_ours = is_own(self.environment, f"{name}.{form}.j2")
+            made = self._frame(name, form, values, with_marks=is_ours)
+            if is_ours:
+                self._frames[key] = made
+        is_markup = form == "html"
+        printed_texts = [text and printed(text, is_markup=is_markup) for text in texts]
+        return list(made.filled(printed_texts, [block.pieces(form) for block in cards]))
+
+    def _frame(self, name: str, form: Form, values: Values, *, with_marks: bool) -> Frame:
+        texts, blocks = count(), count()
+
+        def marked(value: str | Cards) -> str:
+            if isinstance(value, Cards):
+                mark = frame.block_mark(next(blocks))
+            else:
+                number = next(texts)
+                if not with_marks:
+                    return value
+                mark = frame.text_mark(number)
+            return Finished(mark) if value else ""
+
+        given = {} if with_marks else _given(values)
+        text = self._rendered(name, form, given | _mapped(values.words, marked))
+        return Frame(text.rstrip("\n"), wrapped if form == "txt" else str)
 
     @cached_property
     def _css(self) -> object:
         """The styles of elements by name."""
-        return defined(self._environment, "email_style.html.j2", "css")
-
-    def _words(self, profile: Profile, digest: Digest, recipient: str) -> Words:
-        archive_url, feeds = "", []
-        if "archive" in profile.channels:
-            archive_url = joined(self._base_url, "archive", profile.name, f"{digest.id}.html")
-        if "feeds" in profile.channels and joined(self._base_url):
-            feeds = [
-                (FEEDS[form].label, joined(self._base_url, "feeds", profile.name, FEEDS[form].file))
-                for form in self._formats
-            ]
-        stop_url = ""
-        if recipient and self._stop_link is not None:
-            stop_url = http_url(self._stop_link(profile.name, recipient))
-        return {
-            "digest": digest,
-            "title": shortened(digest.title, _LONGEST_TITLE),
-            "name": profile.name,
-            "day": weekday(due(profile, digest)),
-            "heartbeat": heartbeat(digest),
-            "coverage": coverage(digest),
-            "catching_up": catching_up(digest),
-            "changes": changes(digest),
-            "archive_url": archive_url,
-            "feeds": feeds,
-            "stop_url": stop_url,
-        }
-
-    def _page(
-        self,
-        form: Form,
-        contents: Contents,
-        words: Words,
-        cards: Callable[[Shown], Finished],
-    ) -> str:
-        tail, limit = contents.tail, contents.extent.titles if form == "html" else len(contents.tail)
-        values = {
-            "sections": contents.sections,
-            "cards": cards,
-            "note": _note(contents, archived=bool(words["archive_url"])),
-            "titles": tail[:limit],
-            "more": max(len(tail) - limit, 0),
-        }
-        return self._rendered("email", form, {**words, **values}).rstrip() + "\n"
+        return defined(self.environment, "email_style.html.j2", "css")
 
     def _rendered(self, name: str, form: Form, values: Mapping[str, object]) -> str:
-        text = render(self._environment, f"{name}.{form}.j2", **values, css=self._css)
-        return text if form == "html" else wrapped(text)
+        return render(self.environment, f"{name}.{form}.j2", **values, css=self._css)
 
 
-def _contents(digest: Digest, extent: Extent, card: Callable[..., Card]) -> Contents:
-    sections: list[Shown] = []
-    left = extent.cards
-    tail: list[Recommendation] = []
-    for section in digest.sections:
-        items = section.recommendations
-        if shown := items[:left]:
-            heading, limit = section.interest, extent.abstract
-            cards = [
-                card(item.paper, item.listings, item.matches, item.note, heading, limit) for item in shown
-            ]
-            sections.append(
-                Shown(
-                    shortened(heading, _LONGEST_TITLE),
-                    section.kind,
-                    len(items),
-                    quantity(len(items), "paper"),
-                    cards,
-                )
-            )
-        left -= len(shown)
-        tail += items[len(shown) :]
-    return Contents(extent, sections, [*tail, *digest.overflow])
+def _given(values: Values) -> dict[str, object]:
+    return {"profile": values.profile, "digest": values.digest}
+
+
+def _flatten(value: Any, shape: list[object], texts: list[str], cards: list[Cards]) -> None:  # noqa: ANN401
+    """What a template can tell of values without printing them, and what it prints, in one order."""
+    if isinstance(value, str):
+        shape.append(bool(value))
+        texts.append(value)
+    elif isinstance(value, Cards):
+        shape.append(bool(value))
+        cards.append(value)
+    else:
+        shape.append(len(value))
+        for inner in value.values() if isinstance(value, dict) else value:
+            _flatten(inner, shape, texts, cards)
+
+
+def _mapped(value: Any, shown: Callable[[str | Cards], str]) -> Any:  # noqa: ANN401
+    """Values with what is shown of each in its place, in the order of `_flatten`."""
+    if isinstance(value, str | Cards):
+        return shown(value)
+    if isinstance(value, dict):
+        return {name: _mapped(inner, shown) for name, inner in value.items()}
+    return [_mapped(inner, shown) for inner in value]
+
+
+def _size(pieces: Iterable[Piece]) -> int:
+    return sum(piece.size for piece in pieces)
 
 
 @lru_cache(maxsize=8)
@@ -407,26 +434,18 @@ def _date(issued_at: datetime) -> str:
     return format_datetime(issued_at.astimezone(UTC))
 
 
-def _opinions(link: Callable[[Action], str]) -> list[tuple[str, str]]:
-    """What a reader may say of a paper, as label and address."""
-    offered: tuple[tuple[str, Action], ...] = (("More like this", "like"), ("Less like this", "dislike"))
-    links = [(label, http_url(link(action))) for label, action in offered]
-    return [(label, url) for label, url in links if url]  # none if it is too long to be opened
-
-
 def _most(limit: int, size: Callable[[int], int]) -> int:
     """The greatest number up to a limit whose size is within the budget, else 0."""
     return max(bisect_right(range(limit + 1), BUDGET, key=size) - 1, 0)
 
 
-def _note(contents: Contents, *, archived: bool) -> str:
-    """What was left out, in a sentence; empty if nothing was."""
+def _note(abstract: int | None, cards: int | None, *, archived: bool) -> str:
+    """What was left out, in a sentence: after how many characters or papers, if at all."""
     steps = []
-    extent = contents.extent
-    if extent.abstract < _ABSTRACTS[0]:
-        steps.append(f"abstracts end after {extent.abstract} characters")
-    if any(len(section.cards) < section.total for section in contents.sections):
-        steps.append(f"papers after the first {extent.cards} are shown by title")
+    if abstract is not None:
+        steps.append(f"abstracts end after {abstract} characters")
+    if cards is not None:
+        steps.append(f"papers after the first {cards} are shown by title")
     if not steps:
         return ""
     return f"To keep this mail whole, {' and '.join(steps)}." + (
