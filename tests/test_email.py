@@ -36,7 +36,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from digest.core.mailbox import Mailbox
-from digest.core.model import Channel, Digest, PaperId, Profile, Section, SourceReport
+from digest.core.model import Channel, Digest, PaperId, Profile, Section, SectionKind, SourceReport
 from digest.errors import RenderError
 from digest.render import environment, one_line
 from digest.render.email import BUDGET, EmailRenderer, mailbox, subject
@@ -143,7 +143,7 @@ MANY_READERS = EmailRenderer(
 def issues(draw: st.DrawFn) -> Digest:
     """A digest in which anything may be there or not."""
     names = st.sampled_from([*HOSTILE, "Swin", "", "  a  b  "])
-    kinds = st.sampled_from(["section", "related", "second_look"])
+    kinds: st.SearchStrategy[SectionKind] = st.sampled_from(["section", "related", "second_look"])
     numbers = st.integers(0, 2)
     sections = [
         Section(draw(names), tuple(swin(10 * at + number) for number in range(draw(numbers))), draw(kinds))
