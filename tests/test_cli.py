@@ -915,9 +915,50 @@ def test_a_template_of_ones_own_is_used_and_its_mistakes_are_shown(tmp_path: Pat
     config = configure(tmp_path, extra='templates = "mine"')
     assert run("preview", "--config", config, "--out", tmp_path / "out") == 0
     assert (tmp_path / "out" / "me" / "digest.txt").read_text().startswith("Good morning: Papers for me")
+    assert run("check", "--config", config) == 0
+    assert "templates   each can be filled in; yours: email.txt.j2" in run.out
     mine.write_text("\n{{ digset.title }}\n")
     assert run("check", "--config", config) == 1
     assert "email.txt.j2:2" in run.out
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in folder("templates").iterdir()))
+def test_a_check_finds_a_mistake_in_any_template_though_nothing_is_stored(
+    name: str, tmp_path: Path, run: Run
+) -> None:
+    (tmp_path / "mine").mkdir()
+    extra = 'templates = "mine"\n[serve]\nbase_url = "https://digest.example"'
+    config = configure(tmp_path, extra=extra)
+    assert run("check", "--config", config) == 0
+    assert "each can be filled in; yours: none" in run.out
+    text = (folder("templates") / name).read_text(encoding="utf-8")
+    (tmp_path / "mine" / name).write_text(text + "{% set some = misspelt.thing %}", encoding="utf-8")
+    assert run("check", "--config", config) == 1
+    assert f"{name}:" in run.out
+    assert "misspelt" in run.out
+
+
+def test_a_folder_of_templates_must_be_there(tmp_path: Path, run: Run) -> None:
+    assert run("status", "--config", configure(tmp_path, extra='templates = "nowhere"')) == 2
+    assert f"digest.toml:4: templates: there is no folder {tmp_path / 'nowhere'}." in run.err
+
+
+def test_a_mistake_in_a_template_loses_nothing(tmp_path: Path, run: Run) -> None:
+    (tmp_path / "mine").mkdir()
+    mine = tmp_path / "mine" / "email_card.html.j2"
+    mine.write_text("{{ paper.titel }}")
+    with recording_server() as server:
+        config = configure(tmp_path, port=server.port, extra='templates = "mine"')
+        (tmp_path / "inbox" / "page.txt").write_text(SWIN_PAGE, encoding="utf-8")
+        assert run("run", "--config", config) == 1
+        assert f"{mine}:1: the template failed: 'digest.core.model.Paper object' has no" in run.err
+        assert server.messages == []
+        mine.write_text("<p>{{ paper.title }}</p>")
+        assert run("run", "--config", config) == 0
+        (sent,) = server.messages
+    page = message(sent.content).get_body(("html",))
+    assert page is not None
+    assert "Leaf: Shifted Windows for Counting Leaves</p>" in page.get_content()
 
 
 def test_help_for_a_stop_by_hand(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

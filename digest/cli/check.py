@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,8 +13,19 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from digest.cli import exit_code, options
-from digest.cli.output import document, line
+from digest.cli.output import count, document, line
 from digest.core import mailbox
+from digest.core.model import (
+    Digest,
+    Listing,
+    Match,
+    Paper,
+    PaperId,
+    Period,
+    Recommendation,
+    Section,
+    SourceReport,
+)
 from digest.errors import ConfigError, DigestError
 
 if TYPE_CHECKING:
@@ -50,9 +62,8 @@ def _findings(config: str | None, *, online: bool) -> Iterator[_Finding]:
     except DigestError as error:
         yield _Finding("config", str(error), exit_code(error))
         return
-    yield _Finding(
-        "config", f"{app.config.path}, {len(app.config.profiles)} profiles, {app.config.timezone}", 0
-    )
+    profiles = count(len(app.config.profiles), "profile")
+    yield _Finding("config", f"{app.config.path}, {profiles}, {app.config.timezone}", 0)
     yield _checked("sources", lambda: ", ".join(source.name for source in app.sources))
     if keys := _keys(app):
         yield _checked("keys", lambda: ", ".join(f"{name}: {_resolved(app, keys[name])}" for name in keys))
@@ -92,14 +103,57 @@ def _writable(folder: Path) -> str:
 
 
 def _templates(app: App) -> str:
-    """Make every form of a digest, so that a template that fails does so here."""
-    from digest import pipeline
+    """Fill in every template, so that one that fails does so here; says which ones are the user's."""
+    from digest import pipeline, resources
     from digest.app import now
 
     profile = app.config.profiles[0]
     with app.store() as store:
-        made = list(app.files(profile, pipeline.draft(store, profile, app.ranker, now=now())))
-    return f"{len(made)} forms of a digest can be made"
+        digest = _with_everything(pipeline.draft(store, profile, app.ranker, now=now()))
+    for files in (app.files(profile, digest), app.archive.render(profile, [digest])):
+        for _ in files:
+            pass
+    app.archive.overview([profile])
+    shown = {"nonce": "", "title": profile.title, "paper": digest.overflow[0].paper}
+    for state in ("comes", "is_stopped", "stopped", "started"):
+        app.web_page("stop.html.j2", state=state, address="", **shown)
+    for action, done in (("like", False), ("dislike", True), ("forget", True)):
+        form = {"action": action, "paper": "", "token": ""} if action != "forget" else None
+        app.web_page("opinion.html.j2", action=action, done=done, form=form, **shown)
+    if app.config.templates is None:
+        return "each can be filled in"
+    names = sorted(path.name for path in resources.folder("templates").iterdir())
+    yours = [name for name in names if (app.config.templates / name).is_file()]
+    return f"each can be filled in; yours: {', '.join(yours) or 'none'}"
+
+
+def _with_everything(digest: Digest) -> Digest:
+    """The digest with something in each part of it that a template may show."""
+    paper = Paper(
+        PaperId("title:sample"), "A sample", "Of an abstract.", ("A. Author",), url="https://a.example"
+    )
+    item = Recommendation(
+        paper,
+        (Listing(paper, "sample", None, 0, upvotes=1, comments=1),),
+        score=1.0,
+        matches=(Match("One", "sample", "title", 2, 8), Match("Two", "sample", "title", 2, 8)),
+        missing=("a word",),
+        note="a reason",
+    )
+    period = Period(digest.issued_at, digest.issued_at)
+    return replace(
+        digest,
+        sections=(*digest.sections, Section("One", (item,)), Section("Related", (item,), "related")),
+        overflow=(*digest.overflow, item),
+        waiting=(item,),
+        near_misses=(item,),
+        too_old=1,
+        reports=(
+            SourceReport("one", period, complete=False, error="no answer", notes=("a note",)),
+            SourceReport("two", period, complete=False),
+        ),
+        told=(),
+    )
 
 
 def _database(app: App) -> str:

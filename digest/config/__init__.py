@@ -104,6 +104,12 @@ def load(path: Path) -> Config:
         )
         for number, table in enumerate(root.sources)
     )
+    if root.templates is not None and not Path(root.templates).is_dir():
+        raise ConfigError(
+            f"templates: there is no folder {root.templates}",
+            place=document.place(("templates",)),
+            remedy="Make it, or take out the key.",
+        )
     names = [source.name for source in sources]
     for number, name in enumerate(names):
         if name in names[:number]:
