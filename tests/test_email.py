@@ -349,9 +349,34 @@ def test_a_list_of_titles_that_is_too_long_ends_in_a_number() -> None:
     assert more
     shown = {number for number in range(900) if f"abs/2611.{number:05}" in html}
     assert len(shown) == 900 - int(more[1])
-    assert html.count("<h3") == 10
+    assert html.count("<h3") == 40
     text = mail.text(profile(), issue)
     assert all(f"abs/2611.{number:05}" in text for number in range(900))
+
+
+def test_no_interest_vanishes_and_the_overflow_is_cut_before_what_was_chosen() -> None:
+    sections = [
+        Section(f"Interest {at}", tuple(swin(100 * at + number) for number in range(size)))
+        for at, size in enumerate((60, 4, 0, 60))
+    ]
+    issue = digest(*sections, overflow=tuple(swin(at) for at in range(900, 960)))
+    mail = EmailRenderer(environment(), sender=SENDER, base_url=BASE, opinion_link=opinion)
+    html = mail.html(profile(), issue)
+    assert len(html.encode()) <= BUDGET
+    first, second, fourth = re.split("<h2", html)[1:4]
+    assert [part.count("<h3") for part in (first, fourth)] == [first.count("<h3")] * 2
+    assert first.count("<h3") >= 10
+    assert second.count("<h3") == 4
+    assert first.count("<h3") + first.count("<li") == fourth.count("<h3") + fourth.count("<li") == 60
+    said = re.search(r"(\d+) papers are shown by title\.", seen(html))
+    assert said
+    assert int(said[1]) == 124 - html.count("<h3")
+    more = re.search(r"and (\d+) more", seen(html))
+    assert more
+    listed = html.count("<li") - 1 - int(said[1])
+    assert int(more[1]) == 60 - listed
+    text = mail.text(profile(), issue)
+    assert len(set(re.findall(r"https://papers\.example/abs/\S+", text))) == 184
 
 
 def test_a_giant_abstract_does_not_swell_the_mail() -> None:

@@ -354,7 +354,7 @@ def noted(config: Path) -> str:
     with made.store() as store:
         digest = pipeline.draft(store, made.profile("me"), made.ranker, now=NOON)
     (note,) = (one.note for one in digest.recommendations if one.paper == NEAR)
-    assert note.endswith(": words of Ferns papers")
+    assert note.endswith(" with Ferns papers")
     return note
 
 

@@ -130,12 +130,12 @@ def test_a_paper_in_the_words_of_an_interest_stands_after_its_matches_and_says_w
         ("related", "Related"),
     ]
     assert kinds(digest) == {"section": [MATCH], "related": [NEAR]}
-    said, _, rest = item(digest, NEAR).note.partition(": ")
-    assert rest == "words of Ferns papers"
+    said, _, rest = item(digest, NEAR).note.removeprefix("shares ").partition(" with ")
+    assert rest == "Ferns papers"
     named = said.split(", ")
     assert len(named) == 3
-    assert set(named) <= set(SUBJECTS["ferns"].split())
-    assert all(word in NEAR.text("title").lower() + NEAR.abstract.lower() for word in named)
+    assert {word.lower() for word in named} <= set(SUBJECTS["ferns"].split())
+    assert all(word in f"{NEAR.title} {NEAR.abstract}" for word in named)
     assert item(digest, MATCH).note == ""
     assert item(digest, NEAR).matches == ()
 
@@ -229,8 +229,8 @@ def test_a_paper_is_related_to_the_interest_that_it_is_nearest_to(empty: Store) 
     rye = Interest("Rye", keywords=("rye",))
     for who in (ferns(FERNS, rye), ferns(rye, FERNS)):
         digest = draft(empty, who)
-        assert item(digest, NEAR).note.endswith(": words of Ferns papers")
-        assert item(digest, loaf).note.endswith(": words of Rye papers")
+        assert item(digest, NEAR).note.endswith(" with Ferns papers")
+        assert item(digest, loaf).note.endswith(" with Rye papers")
 
 
 def test_a_paper_that_is_related_to_several_interests_names_the_nearest(store: Store) -> None:
@@ -241,7 +241,7 @@ def test_a_paper_that_is_related_to_several_interests_names_the_nearest(store: S
     assert all(one.relation > 1 for one in relations)
     name = max(relations, key=lambda one: one.relation).interest
     for who in (ferns(*two), ferns(*two[::-1])):
-        assert f": words of {name} papers" in item(draft(store, who), nearest).note
+        assert f" with {name} papers" in item(draft(store, who), nearest).note
 
 
 def test_a_paper_is_not_shown_as_related_and_as_a_near_miss(store: Store) -> None:
@@ -261,7 +261,7 @@ def test_all_words_of_a_keyword_apart_from_one_another_are_said_first(empty: Sto
     assert related(digest)[0] == apart
     note = item(digest, apart).note
     assert note.startswith("all words of “maidenhair fern”; ")
-    assert note.endswith(": words of Ferns papers")
+    assert note.endswith(" with Ferns papers")
     assert "all words" not in "".join(one.note for one in digest.recommendations[1:])
 
 
@@ -314,7 +314,7 @@ def test_the_reason_stands_in_mail_archive_and_feeds(tmp_path: Path) -> None:
     digest = composed.digest
     assert digest is not None
     note = item(digest, NEAR).note
-    assert note.endswith(": words of Ferns & <mosses> papers")
+    assert note.endswith(" with Ferns & <mosses> papers")
     files = {one.path: one.content.decode() for one in made.files(who, digest)}
     files |= {one.path: one.content.decode() for one in made.archive.render(who, [digest])}
     message = message_from_bytes(files.pop("me/digest.eml").encode(), policy=default)
@@ -359,9 +359,9 @@ def test_what_somebody_likes_moves_a_match_up_and_what_they_do_not_like_down(
     for one in digest.recommendations:
         assert sum(part.value for part in one.parts) == pytest.approx(one.score)
     if opinion is Opinion.LIKE:
-        said, _, rest = item(digest, matches[first]).note.partition(": ")
-        assert rest == "words of papers you liked"
-        assert set(said.split(", ")) <= set(SUBJECTS[first].split())
+        said, _, rest = item(digest, matches[first]).note.removeprefix("shares ").partition(" with ")
+        assert rest == "papers you liked"
+        assert set(said.lower().split(", ")) <= set(SUBJECTS[first].split())
     assert item(digest, matches[second]).note == ""
 
 
@@ -376,7 +376,7 @@ def test_a_mail_says_beside_the_keywords_what_likes_did(tmp_path: Path) -> None:
         (composed,) = made.compose(store, [who], at=NOON)
     assert composed.digest is not None
     note = item(composed.digest, swin).note
-    assert note.endswith(": words of papers you liked")
+    assert note.endswith(" with papers you liked")
     assert f"Why: *Swin* in title · {note}" in " ".join(made.mailer.text(who, composed.digest).split())
     assert f"Why: Swin in title · {note}" in seen(made.mailer.html(who, composed.digest))
 
@@ -387,7 +387,7 @@ def test_what_only_likes_speak_for_is_related_by_them(store: Store) -> None:
     nothing = Interest("Nothing", keywords=("hedge",))
     digest = draft(store, ferns(nothing))
     assert related(digest) == [NEAR]
-    assert item(digest, NEAR).note.endswith(": words of papers you liked")
+    assert item(digest, NEAR).note.endswith(" with papers you liked")
 
 
 def test_a_reason_leaves_out_what_hardly_speaks_for_a_paper(store: Store) -> None:
@@ -395,7 +395,7 @@ def test_a_reason_leaves_out_what_hardly_speaks_for_a_paper(store: Store) -> Non
     came(store, loaf)
     store.judge("me", [written("bread", number) for number in range(10)], Opinion.LIKE, now=NOON)
     note = item(draft(store), loaf).note
-    assert note.endswith(": words of papers you liked")
+    assert note.endswith(" with papers you liked")
     assert "Ferns" not in note
 
 
@@ -553,7 +553,7 @@ def test_a_paper_that_was_passed_over_comes_once_when_it_draws_attention(lively:
     assert one.paper == HALFWAY
     attention, _, words = one.note.partition(" · ")
     assert attention == "▲ 50 since it was passed over"
-    assert words.endswith(": words of Ferns papers")
+    assert words.endswith(" with Ferns papers")
     assert sum(part.value for part in one.parts) == pytest.approx(one.score)
     assert lively.digests("me") == (digest,)
     verdict = explained(lively, HALFWAY, at=NOON + 3 * DAY).verdict

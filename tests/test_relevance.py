@@ -431,5 +431,5 @@ def test_a_pinned_word_is_said_to_be_pinned_and_not_to_be_liked() -> None:
     ranker = Words()
     lesson = ranker.learn(Need(("talking face",), pin=("viseme",)), STORED)
     one = paper("one", "A viseme for each talking face")
-    assert ranker.why(lesson, one, "Faces", keywords=False) == "viseme: pinned"
+    assert ranker.why(lesson, one, "Faces", keywords=False) == "has viseme, which you pinned"
     assert ranker.why(lesson, PAPERS[0], "Faces", keywords=False) == ""

@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 
 from digest.core.collection import Collection, Floats, Integers, added_up
 from digest.core.model import Judged, Need, Paper, PaperId, ScorePart
-from digest.core.stems import STOP_WORDS, stem, stems, words
+from digest.core.stems import STOP_WORDS, as_written, stem, stems, words
 
 Truths: TypeAlias = NDArray[np.bool_]
 Origin = Literal["keyword", "related", "liked", "pinned"]
@@ -351,16 +351,21 @@ class Words:
         matches = [part for part in parts if part.origin == "related"]
         likes = [part for part in parts if part.origin == "liked"]
         by_matches, by_likes = (sum(part.value for part in some) for some in (matches, likes))
+        written = as_written(f"{paper.title}\n{paper.abstract}")
+
+        def listed(names: list[str]) -> str:
+            return ", ".join(written.get(stem(name), name) for name in names)
+
         said = []
         named: list[str] = []
         if keywords and matches and by_matches * 2 >= by_likes:
             named = [part.name for part in matches[:_SAID]]
-            said.append(f"{', '.join(named)}: words of {interest} papers")
+            said.append(f"shares {listed(named)} with {interest} papers")
         liked = [part.name for part in likes if part.name not in named][:_SAID]
         if liked and by_likes * 2 >= by_matches:
-            said.append(f"{', '.join(liked)}: words of papers you liked")
+            said.append(f"shares {listed(liked)} with papers you liked")
         if pinned := [part.name for part in parts if part.origin == "pinned"][:_SAID]:
-            said.append(f"{', '.join(pinned)}: pinned")
+            said.append(f"has {listed(pinned)}, which you pinned")
         return "; ".join(said)
 
     def terms(self, lesson: str) -> Sequence[tuple[str, float, str]]:

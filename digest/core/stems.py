@@ -35,6 +35,12 @@ def words(text: str) -> list[str]:
     return _WORD.findall(undo_markup(text).text.lower())
 
 
+def as_written(text: str) -> dict[str, str]:
+    """The words of a text as they stand in it, each the first of its stem."""
+    found = _WORD.findall(undo_markup(text).text)
+    return {_known[word.lower()]: word for word in reversed(found)}
+
+
 def stem(word: str) -> str:
     """The stem of a lower-case word."""
     return _known[word]

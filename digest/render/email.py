@@ -207,27 +207,28 @@ class EmailRenderer:
     def _fitted(self, profile: Profile, digest: Digest, recipient: str) -> tuple[Values, Values, list[Piece]]:
         """What both parts show where the HTML shows the most that the budget allows, and the HTML."""
         words = self._words(profile, digest, recipient)
-
-        def fitted(extent: Extent) -> tuple[Values, Values, list[Piece]]:
-            contents = self._contents(profile, digest, extent, archived=bool(words["archive_url"]))
-            txt = Values(words | contents, profile, digest)
-            titles: Cards = contents["titles"]
-            more = max(len(titles) - extent.titles, 0)
-            cut = {"titles": Cards(titles[: extent.titles]), "more": str(more) if more else ""}
-            html = Values(txt.words | cut, profile, digest)
-            return html, txt, self._pieces("email", "html", html)
-
         papers = sum(len(section.recommendations) for section in digest.sections)
         everything = papers + len(digest.overflow)
+
+        def fitted(extent: Extent) -> tuple[Values, list[Piece]]:
+            html = Values(words | self._contents(profile, digest, extent), profile, digest)
+            return html, self._pieces("email", "html", html)
+
+        def size(cards: int, titles: int) -> int:
+            return _size(fitted(Extent(_ABSTRACTS[-1], cards, titles))[1])
+
         for abstract in _ABSTRACTS:
-            extent = Extent(abstract, papers, everything)
-            made = fitted(extent)
-            if _size(made[2]) <= BUDGET:
-                return made
-        few = min(papers, _CARDS)
-        titles = _most(everything, lambda titles: _size(fitted(replace(extent, cards=few, titles=titles))[2]))
-        cards = _most(papers, lambda cards: _size(fitted(replace(extent, cards=cards, titles=titles))[2]))
-        return fitted(replace(extent, cards=cards, titles=titles))
+            html, pieces = fitted(Extent(abstract, papers, everything))
+            if _size(pieces) <= BUDGET:
+                return html, html, pieces
+        # What an interest chose stands at least by its title before anything of the overflow does.
+        cards = max(_most(papers, lambda cards: size(cards, papers - cards)), min(papers, _CARDS))
+        titles = _most(everything - cards, lambda titles: size(cards, titles))
+        if not titles:
+            cards = _most(cards, lambda cards: size(cards, 0))
+        html, pieces = fitted(Extent(abstract, cards, titles))
+        txt = self._contents(profile, digest, Extent(abstract, cards, everything))
+        return html, Values(words | txt, profile, digest), pieces
 
     def _words(self, profile: Profile, digest: Digest, recipient: str) -> dict[str, Any]:
         """The words around the papers."""
@@ -263,35 +264,37 @@ class EmailRenderer:
             "stop_url": stop_url,
         }
 
-    def _contents(
-        self, profile: Profile, digest: Digest, extent: Extent, *, archived: bool
-    ) -> dict[str, Any]:
+    def _contents(self, profile: Profile, digest: Digest, extent: Extent) -> dict[str, Any]:
         """The papers, and what is to be said of how they are shown."""
         sections = []
-        left, shortens = extent.cards, extent.abstract < _ABSTRACTS[0]
-        tail: list[Recommendation] = []
-        for section in digest.sections:
+        left = extent.titles
+        shares = _in_turn([len(section.recommendations) for section in digest.sections], extent.cards)
+        for section, share in zip(digest.sections, shares, strict=True):
             items = section.recommendations
-            if shown := items[:left]:
+            by_title = items[share : share + left]
+            left -= len(by_title)
+            if share or by_title:
                 sections.append(
                     {
                         "heading": shortened(section.interest, _LONGEST_TITLE),
                         "papers": quantity(len(items), "paper"),
                         "explanation": explained(section.kind),
-                        "cards": Cards(self._cards(profile, digest, shown, section.interest, extent)),
+                        "cards": Cards(self._cards(profile, digest, items[:share], section.interest, extent)),
+                        "titles": self._items(by_title),
                     }
                 )
-            left -= len(shown)
-            tail += items[len(shown) :]
-        note = _note(extent.abstract if shortens else None, extent.cards if tail else None, archived=archived)
-        tail += digest.overflow
+        papers = sum(len(section.recommendations) for section in digest.sections)
+        more = max(papers - extent.cards + len(digest.overflow) - extent.titles, 0)
         return {
             "sections": sections,
-            "titles": Cards([self._item(item.paper, item.matches, ()) for item in tail]),
-            "more": "",
+            "titles": self._items(digest.overflow[:left]),
+            "more": str(more) if more else "",
             "near_misses": Cards([self._item(item.paper, (), item.missing) for item in digest.near_misses]),
-            "note": note,
+            "note": _note(extent, papers, archived="archive" in profile.channels and bool(self._root)),
         }
+
+    def _items(self, items: Sequence[Recommendation]) -> Cards:
+        return Cards([self._item(item.paper, item.matches, ()) for item in items])
 
     def _cards(
         self,
@@ -439,13 +442,24 @@ def _most(limit: int, size: Callable[[int], int]) -> int:
     return max(bisect_right(range(limit + 1), BUDGET, key=size) - 1, 0)
 
 
-def _note(abstract: int | None, cards: int | None, *, archived: bool) -> str:
-    """What was left out, in a sentence: after how many characters or papers, if at all."""
+def _in_turn(numbers: Sequence[int], total: int) -> list[int]:
+    """How much each gets of a total that is given out one by one, to each as much as it can take."""
+    shares = [0] * len(numbers)
+    for turn in range(max(numbers, default=0)):
+        for at, number in enumerate(numbers):
+            if turn < number and total > 0:
+                shares[at] += 1
+                total -= 1
+    return shares
+
+
+def _note(extent: Extent, papers: int, *, archived: bool) -> str:
+    """What was left out, in a sentence; empty if nothing was."""
     steps = []
-    if abstract is not None:
-        steps.append(f"abstracts end after {abstract} characters")
-    if cards is not None:
-        steps.append(f"papers after the first {cards} are shown by title")
+    if extent.abstract < _ABSTRACTS[0]:
+        steps.append(f"abstracts end after {extent.abstract} characters")
+    if extent.cards < papers:
+        steps.append(f"{papers - extent.cards} papers are shown by title")
     if not steps:
         return ""
     return f"To keep this mail whole, {' and '.join(steps)}." + (
