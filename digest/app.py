@@ -453,8 +453,8 @@ class App:
         """A digest in every form, below the folder of its profile."""
         recipient = profile.recipients[0] if profile.recipients else self._sender
         yield Artifact(f"{profile.name}/digest.eml", self.mailer.compose(profile, digest, recipient))
-        yield Artifact(f"{profile.name}/digest.html", self.mailer.html(profile, digest).encode())
-        yield Artifact(f"{profile.name}/digest.txt", self.mailer.text(profile, digest).encode())
+        yield Artifact(f"{profile.name}/digest.html", self.mailer.html(profile, digest, recipient).encode())
+        yield Artifact(f"{profile.name}/digest.txt", self.mailer.text(profile, digest, recipient).encode())
         for artifact in self.feeds.render(profile, [digest]):
             yield replace(artifact, path=f"{profile.name}/{artifact.path}")
 

@@ -60,6 +60,9 @@ from digest.errors import (
 )
 from digest.ports import Deliverer, Fetcher, Mailer, Plan, Publisher, Renderer, Source, Store
 
+_PATIENCE = timedelta(days=2)
+"""How long a source may fail before a digest is made for that alone."""
+
 _KEPT = 4
 """Pages of a source that are at hand when one of them turns out to be unreadable."""
 
@@ -235,9 +238,11 @@ def compose(
     for item in due:
         candidates = _candidates(store, item, now)
         selection = desk.select(item, candidates)
-        digest: Digest | None = None
-        if _has_news(item, candidates, selection) or (send_empty and _is_first_of_its_day(item)):
-            digest = _digest(store, item, selection, scanned=candidates.count, reports=reports, now=now)
+        made = _digest(store, item, selection, scanned=candidates.count, reports=reports, now=now)
+        is_wanted = _has_news(item, candidates, selection) or (
+            _is_first_of_its_day(item) and (send_empty or _fails_for_long(made))
+        )
+        digest = made if is_wanted else None
         planned = _plan(item.profile, digest, mailer, store.stopped(item.profile.name)) if digest else ()
         if store.save(item.profile.name, Progress(item.slot, revision), digest, planned):
             yield Composed(item.profile, digest)
@@ -416,6 +421,16 @@ def _has_news(item: Due, candidates: Candidates, selection: Selection) -> bool:
     return any(one.paper.id not in waited for one in (*sections, *selection.overflow, *selection.waiting))
 
 
+def _fails_for_long(digest: Digest) -> bool:
+    """Whether a source has failed for some time and no digest has said so: silence would go on for ever."""
+    return any(
+        report.fell_short
+        and report.source not in digest.told
+        and digest.issued_at - report.period.since >= _PATIENCE
+        for report in digest.reports
+    )
+
+
 def _is_first_of_its_day(item: Due) -> bool:
     """Whether no slot has come today; a second mail that says "nothing new" is a nuisance."""
     return item.before is None or item.before.slot.date() < item.slot.date()
@@ -429,10 +444,11 @@ def _plan(
         if channel != "email":
             planned.append(PlannedDelivery(channel))
         else:
+            recipients = {mailbox.key(recipient): recipient for recipient in profile.recipients}
             planned += [
                 PlannedDelivery(channel, recipient, mailer().compose(profile, digest, recipient))
-                for recipient in profile.recipients
-                if mailbox.key(recipient) not in stopped
+                for key, recipient in recipients.items()
+                if key not in stopped
             ]
     return planned
 

@@ -202,6 +202,22 @@ def test_a_users_template_may_put_cards_anywhere(tmp_path: Path) -> None:
     assert max(map(len, finished.split(b"\r\n"))) <= 78
 
 
+def test_a_template_that_gives_nothing_is_a_mistake(tmp_path: Path) -> None:
+    (tmp_path / "email.html.j2").write_text("\n")
+    with pytest.raises(RenderError, match=r"templates/email\.html\.j2: the template gives nothing"):
+        renderer(folder=tmp_path).compose(profile(), sample(), READER)
+
+
+def test_a_paper_by_title_says_why_where_its_title_does_not() -> None:
+    item = paper(5, title="A Field of Lamps")
+    found = chosen(item, match(item, "Swin", field="abstract"))
+    issue = digest(overflow=(found, swin(6)))
+    mail = renderer()
+    assert "A Field of Lamps Swin in abstract Swin Lanterns 6" in seen(mail.html(profile(), issue))
+    assert "• A Field of Lamps\n  “Swin” in abstract\n  https://" in mail.text(profile(), issue)
+    assert mail.text(profile(), issue).count("“Swin”") == 1
+
+
 def test_a_card_has_no_score_because_readers_share_it(tmp_path: Path) -> None:
     (tmp_path / "email_card.html.j2").write_text("\n{{ item.score }}")
     with pytest.raises(RenderError, match=r"email_card\.html\.j2:2: .* has no attribute 'score'"):
@@ -279,7 +295,7 @@ def test_evidence_is_marked_and_named_in_both_parts() -> None:
         "Why: talking face in title and abstract, Swin in title, lip sync in abstract · Also for Swin"
         in seen(html)
     )
-    assert "Why: *talking face* in title and abstract" in text
+    assert "Why: “talking face” in title and abstract" in text
     assert "Also for Swin" in text
 
 

@@ -458,6 +458,28 @@ def test_a_digest_knows_what_the_one_before_has_told_of_sources(store: Store) ->
     assert told == [(), (), ("b",), ("b",), ()]
 
 
+def test_a_source_that_fails_for_long_is_told_even_if_nothing_else_is(store: Store) -> None:
+    store.add((), (), report("a", at=NOON))
+    told = []
+    for day in range(1, 6):
+        at = NOON + day * DAY
+        failed = SourceReport("a", Period(NOON, at), complete=False, error="no answer")
+        store.add((), (), failed)
+        for hour in range(2):
+            told += [day for one in compose(store, READER, at=at + hour * HOUR) if one.digest is not None]
+    assert told == [2]
+
+
+def test_an_address_that_is_given_twice_gets_one_mail(store: Store) -> None:
+    store.add(listings(paper("Swin")), (), report())
+    twice = replace(READER, recipients=("me@example.org", "Me <me@EXAMPLE.org>", "other@example.org"))
+    compose(store, twice)
+    assert [one.recipient for one in store.deliveries() if one.channel == "email"] == [
+        "Me <me@EXAMPLE.org>",
+        "other@example.org",
+    ]
+
+
 def test_a_digest_is_silent_of_sources_that_are_no_longer_configured(store: Store) -> None:
     for source in "ab":
         store.add(listings(paper(f"Swin {source}"), source=source), (), report(source))

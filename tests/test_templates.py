@@ -324,6 +324,7 @@ def test_the_heartbeat_counts_every_matched_paper() -> None:
     )
     assert heartbeat(more) == "5 papers of 412 · Swin 2 · Face 1 · 2 by title"
     assert heartbeat(digest()) == "No new papers among 412"
+    assert heartbeat(replace(digest(), scanned=0)) == "No new papers"
 
 
 @pytest.mark.parametrize(
@@ -337,13 +338,16 @@ def test_the_heartbeat_counts_every_matched_paper() -> None:
     ],
 )
 def test_a_digest_says_when_it_catches_up(hours: int | None, expected: str) -> None:
-    assert catching_up(digest(since=None if hours is None else ISSUED - timedelta(hours=hours))) == expected
+    since = None if hours is None else ISSUED - timedelta(hours=hours)
+    assert catching_up(digest(Section("Swin", (swin(1),)), since=since)) == expected
+    assert catching_up(digest(since=since)) == ""
 
 
 @pytest.mark.parametrize(
     ("complete", "failed", "hours", "expected"),
     [
         (1, 0, 24, "source complete · 1 day"),
+        (2, 0, 24, "both sources complete · 1 day"),
         (3, 0, 5, "all 3 sources complete · 1 day"),
         (2, 2, 72, "2 of 4 sources complete · 3 days"),
         (0, 1, None, "0 of 1 source complete"),

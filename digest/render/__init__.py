@@ -80,8 +80,8 @@ _MONTHS = (
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _VALUES = {Digest, Listing, Match, Paper, Profile, Recommendation, Section, SourceReport}
 _KINDS: dict[SectionKind, str] = {
-    "related": "No keyword stands in these; the words around it do.",
-    "second_look": "You may have missed these: they were passed over, and have drawn attention since.",
+    "related": "Not found by a keyword, but by words that go with it.",
+    "second_look": "Perhaps missed: passed over at first, and noticed by others since.",
 }
 _SOURCES = {
     "arxiv": "arXiv",
@@ -431,10 +431,15 @@ def counts(digest: Digest) -> tuple[int, tuple[str, ...]]:
 
 def heartbeat(digest: Digest) -> str:
     """The digest in one line: "6 papers of 412 · Swin 4 · Talking face 2"."""
+    return " · ".join(beats(digest))
+
+
+def beats(digest: Digest) -> list[str]:
+    """The parts of the heartbeat."""
     total, parts = counts(digest)
     if not total:
-        return f"No new papers among {digest.scanned}"
-    return " · ".join([f"{quantity(total, 'paper')} of {digest.scanned}", *parts])
+        return [f"No new papers among {digest.scanned}" if digest.scanned else "No new papers"]
+    return [f"{quantity(total, 'paper')} of {digest.scanned}", *parts]
 
 
 def gaps(digest: Digest) -> tuple[SourceReport, ...]:
@@ -478,7 +483,7 @@ def coverage(digest: Digest) -> str:
     parts = []
     if number := len(digest.reports):
         complete = sum(1 for report in digest.reports if not report.fell_short)
-        whole = "source complete" if number == 1 else f"all {number} sources complete"
+        whole = f"{ {1: 'source', 2: 'both sources'}.get(number, f'all {number} sources') } complete"
         parts.append(whole if complete == number else f"{complete} of {quantity(number, 'source')} complete")
     if digest.since is not None:
         parts.append(quantity(max(_days(digest.since, digest.issued_at), 1), "day"))
@@ -487,7 +492,7 @@ def coverage(digest: Digest) -> str:
 
 def catching_up(digest: Digest) -> str:
     """How far a digest reaches back, if that is more than the usual day; else empty."""
-    if digest.since is None:
+    if digest.since is None or not counts(digest)[0]:
         return ""
     days = _days(digest.since, digest.issued_at)
     return f"These {days} days at once, since {day(digest.since)}" if days > 1 else ""

@@ -35,6 +35,7 @@ from digest.errors import RenderError
 from digest.render import (
     FEEDS,
     Finished,
+    beats,
     catching_up,
     changes,
     counts,
@@ -249,6 +250,7 @@ class EmailRenderer:
             "name": profile.name,
             "day": weekday(due(profile, digest)),
             "heartbeat": heartbeat(digest),
+            "beats": beats(digest),
             "coverage": coverage(digest),
             "catching_up": catching_up(digest),
             "changes": changes(digest),
@@ -256,7 +258,7 @@ class EmailRenderer:
             "waiting": f"{waiting} more {'waits' if waiting == 1 else 'wait'} for the next digest."
             if waiting
             else "",
-            "too_old": f"{too_old} more {'is' if too_old == 1 else 'are'} older than max_age_days."
+            "too_old": f"{quantity(too_old, 'more paper')} left out for age (max_age_days)."
             if too_old
             else "",
             "archive_url": archive_url,
@@ -398,7 +400,14 @@ class EmailRenderer:
         return defined(self.environment, "email_style.html.j2", "css")
 
     def _rendered(self, name: str, form: Form, values: Mapping[str, object]) -> str:
-        return render(self.environment, f"{name}.{form}.j2", **values, css=self._css)
+        text = render(self.environment, f"{name}.{form}.j2", **values, css=self._css)
+        if not text.strip():
+            raise RenderError(
+                "the template gives nothing",
+                place=f"templates/{name}.{form}.j2",
+                remedy="Write what it should show, or take it away",
+            )
+        return text
 
 
 def _given(values: Values) -> dict[str, object]:
@@ -471,7 +480,7 @@ def subject(digest: Digest) -> str:
     """What is in the mail: "6 papers: Swin 4, Talking face 2"."""
     total, parts = counts(digest)
     if not total:
-        return f"No new papers among {digest.scanned}" + (
+        return heartbeat(digest) + (
             ", not all sources were read" if any(report.fell_short for report in digest.reports) else ""
         )
     named = [shortened(one_line(part), _LONGEST_NAME) for part in parts[:_SUBJECT_PARTS]]
