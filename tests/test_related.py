@@ -377,7 +377,7 @@ def test_a_mail_says_beside_the_keywords_what_likes_did(tmp_path: Path) -> None:
     assert composed.digest is not None
     note = item(composed.digest, swin).note
     assert note.endswith(" with papers you liked")
-    assert f"Why: *Swin* in title · {note}" in " ".join(made.mailer.text(who, composed.digest).split())
+    assert f"Why: “Swin” in title · {note}" in " ".join(made.mailer.text(who, composed.digest).split())
     assert f"Why: Swin in title · {note}" in seen(made.mailer.html(who, composed.digest))
 
 

@@ -166,8 +166,6 @@ def defined(templates: jinja2.Environment, name: str, variable: str) -> object:
 def _with(templates: jinja2.Environment, name: str, use: Callable[[jinja2.Template], Made]) -> Made:
     try:
         return use(templates.get_template(name))
-    except RenderError:  # of a template within this one, which says where
-        raise
     except jinja2.TemplateSyntaxError as error:
         place = f"{error.filename or error.name}:{error.lineno}"
         said = f"the template is wrong: {(error.message or '').rstrip('.')}"
