@@ -21,7 +21,7 @@ from email.utils import format_datetime
 from functools import cached_property, lru_cache, partial
 from hashlib import sha256
 from itertools import count
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import jinja2
 
@@ -125,12 +125,35 @@ class Cards(tuple[Card, ...]):
         return [card.html if form == "html" else card.txt for card in self]
 
 
-class Values(NamedTuple):
-    """What `email.*.j2` is given."""
+@dataclass(frozen=True)
+class Values:
+    """What a template such as `email.*.j2` is given."""
 
     words: dict[str, Any]  # texts, `Cards`, and lists and mappings of such
     profile: Profile  # these are for templates of one's own
     digest: Digest
+
+    @cached_property
+    def flat(self) -> tuple[list[object], list[str], list[Cards]]:
+        """What a template can tell of the words without printing them, and what it prints, in one order."""
+        shape: list[object] = []
+        texts: list[str] = []
+        cards: list[Cards] = []
+
+        def flatten(values: Iterable[Any]) -> None:
+            for value in values:
+                if isinstance(value, str):
+                    shape.append(bool(value))
+                    texts.append(value)
+                elif isinstance(value, Cards):
+                    shape.append(bool(value))
+                    cards.append(value)
+                else:
+                    shape.append(len(value))
+                    flatten(value.values() if isinstance(value, dict) else value)
+
+        flatten(self.words.values())
+        return shape, texts, cards
 
 
 @dataclass
@@ -244,13 +267,13 @@ class EmailRenderer:
             ]
         if recipient and self.stop_link is not None:
             stop_url = http_url(self.stop_link(profile.name, recipient))
-        waiting, too_old = len(digest.waiting), digest.too_old
+        said, waiting, too_old = beats(digest), len(digest.waiting), digest.too_old
         return {
             "title": shortened(digest.title, _LONGEST_TITLE),
             "name": profile.name,
             "day": weekday(due(profile, digest)),
-            "heartbeat": heartbeat(digest),
-            "beats": beats(digest),
+            "heartbeat": " · ".join(said),
+            "beats": said,
             "coverage": coverage(digest),
             "catching_up": catching_up(digest),
             "changes": changes(digest),
@@ -362,11 +385,8 @@ class EmailRenderer:
         Our own templates print texts and ask whether there are any, and nothing else: so what they give
         is known by that. Somebody's own may do more.
         """
-        shape: list[object] = [name, form]
-        texts: list[str] = []
-        cards: list[Cards] = []
-        _flatten(values.words, shape, texts, cards)
-        key = tuple(shape)
+        shape, texts, cards = values.flat
+        key = (name, form, *shape)
         made = self._frames.get(key)
         if made is None:
             is_ours = is_own(self.environment, f"{name}.{form}.j2")
@@ -414,22 +434,8 @@ def _given(values: Values) -> dict[str, object]:
     return {"profile": values.profile, "digest": values.digest}
 
 
-def _flatten(value: Any, shape: list[object], texts: list[str], cards: list[Cards]) -> None:  # noqa: ANN401
-    """What a template can tell of values without printing them, and what it prints, in one order."""
-    if isinstance(value, str):
-        shape.append(bool(value))
-        texts.append(value)
-    elif isinstance(value, Cards):
-        shape.append(bool(value))
-        cards.append(value)
-    else:
-        shape.append(len(value))
-        for inner in value.values() if isinstance(value, dict) else value:
-            _flatten(inner, shape, texts, cards)
-
-
 def _mapped(value: Any, shown: Callable[[str | Cards], str]) -> Any:  # noqa: ANN401
-    """Values with what is shown of each in its place, in the order of `_flatten`."""
+    """Values with what is shown of each in its place, in the order of `Values.flat`."""
     if isinstance(value, str | Cards):
         return shown(value)
     if isinstance(value, dict):
