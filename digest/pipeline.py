@@ -388,6 +388,8 @@ def _digest(
     now: datetime,
 ) -> Digest:
     profile = item.profile
+    own = [report for report in reports if not profile.sources or report.source in profile.sources]
+    failed = {report.source for report in own if report.error}
     return Digest(
         id=f"{profile.name}-{item.slot:%Y%m%dT%H%M%SZ}",
         profile=profile.name,
@@ -401,10 +403,12 @@ def _digest(
         waiting=selection.waiting,
         near_misses=selection.near_misses,
         too_old=selection.too_old,
-        reports=tuple(
-            report for report in reports if not profile.sources or report.source in profile.sources
+        reports=tuple(own),
+        told=tuple(
+            before.source
+            for before in store.last_told(profile.name)
+            if before.fell_short and (before.error or before.source not in failed)
         ),
-        told=tuple(report.source for report in store.last_told(profile.name) if report.fell_short),
     )
 
 

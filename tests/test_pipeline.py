@@ -458,6 +458,19 @@ def test_a_digest_knows_what_the_one_before_has_told_of_sources(store: Store) ->
     assert told == [(), (), ("b",), ("b",), ()]
 
 
+def test_a_source_that_gets_worse_is_told_again(store: Store) -> None:
+    told = []
+    for day, error in enumerate((None, None, "no answer", "no answer", None)):
+        at = NOON + day * DAY
+        failed = SourceReport("b", Period(NOON, at), complete=False, error=error)
+        store.add(listings(paper(f"Swin {day}"), source="a"), (), report("a", at=at))
+        store.add((), (), failed)
+        (made,) = compose(store, READER, at=at)
+        assert made.digest is not None
+        told.append(made.digest.told)
+    assert told == [(), ("b",), (), ("b",), ("b",)]
+
+
 def test_a_source_that_fails_for_long_is_told_even_if_nothing_else_is(store: Store) -> None:
     store.add((), (), report("a", at=NOON))
     told = []
