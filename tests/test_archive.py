@@ -8,8 +8,9 @@ from datetime import timedelta
 
 from digests import HOSTILE, ISSUED, addresses, digest, elements, hostile, profile, sample, seen, swin
 
+from digest.core.lines import one_line
 from digest.core.model import Digest, Profile, Section
-from digest.render import environment, one_line
+from digest.render import environment
 from digest.render.archive import ArchiveRenderer
 
 BASE = "https://me.example.org/digest"

@@ -35,10 +35,11 @@ from digests import (
 from hypothesis import given
 from hypothesis import strategies as st
 
+from digest.core.lines import one_line
 from digest.core.mailbox import Mailbox
 from digest.core.model import Channel, Digest, PaperId, Profile, Section, SectionKind, SourceReport
 from digest.errors import RenderError
-from digest.render import environment, one_line
+from digest.render import environment
 from digest.render.email import BUDGET, EmailRenderer, mailbox, subject
 
 BASE = "https://me.example.org/digest"

@@ -16,9 +16,10 @@ from xml.etree import ElementTree as ET
 import pytest
 from digests import HOSTILE, ISSUED, chosen, digest, hostile, match, paper, profile, sample, swin, talking
 
+from digest.core.lines import one_line
 from digest.core.model import Digest, Profile, Section
 from digest.core.tex import readable
-from digest.render import environment, one_line
+from digest.render import environment
 from digest.render.feed import FeedRenderer
 
 BASE = "https://me.example.org/digest"

@@ -24,9 +24,10 @@ from digests import CORPUS, PERIOD, addresses, chosen, digest, paper, profile, s
 from playwright.sync_api import Browser, Dialog, Route
 
 from digest.core.feedback import link
+from digest.core.lines import one_line
 from digest.core.model import Digest, Match, Profile, Recommendation, Section, SourceReport
 from digest.core.tex import readable
-from digest.render import environment, one_line
+from digest.render import environment
 from digest.render.email import BUDGET, EmailRenderer, subject
 
 HARMLESS = "Swin"

@@ -13,33 +13,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from digest.core.addresses import http_url, joined, links, page
+from digest.core.lines import clean, shortened
 from digest.core.model import Listing, Recommendation, Section, SourceReport
-from digest.errors import RenderError
-from digest.render import (
+from digest.core.phrases import (
     badges,
     byline,
     catching_up,
     changes,
-    clean,
     coverage,
     dated,
-    defined,
-    environment,
     facts,
     gaps,
     heartbeat,
-    http_url,
-    joined,
-    links,
-    marked,
-    page,
-    render,
-    shortened,
     source_label,
-    starred,
     weekday,
-    wrapped,
 )
+from digest.errors import RenderError
+from digest.render import defined, environment, marked, render, starred, wrapped
 from digest.render.email import EmailRenderer
 from digest.resources import folder
 

@@ -1,7 +1,7 @@
 """Digests as files: one file per form. Equal digests give equal bytes.
 
-What every form shares is here: the templates' environment, and the words for what a template shows.
-Whatever a template prints has passed `clean`, and in HTML and XML it is escaped,
+What every form shares is here: the templates' environment; the words for what a template shows are in
+`digest.core.phrases`. Whatever a template prints has passed `clean`, and in HTML and XML it is escaped,
 so a title can neither break a page nor hide a line of it.
 """
 
@@ -9,12 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from datetime import date, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, TypeVar
-from urllib.parse import quote, urlsplit
-from zoneinfo import ZoneInfo
 
 import jinja2
 from jinja2.nodes import EvalContext
@@ -22,7 +19,9 @@ from jinja2.sandbox import SandboxedEnvironment
 from markupsafe import Markup, escape
 from rich.cells import cell_len
 
-from digest.core.highlight import Span, Supported, segments, spans, why
+from digest.core import addresses, phrases
+from digest.core.highlight import Span, segments, spans, why
+from digest.core.lines import clean, one_line, shortened
 from digest.core.model import (
     Digest,
     Listing,
@@ -31,7 +30,6 @@ from digest.core.model import (
     Profile,
     Recommendation,
     Section,
-    SectionKind,
     SourceReport,
 )
 from digest.core.tex import readable
@@ -55,44 +53,10 @@ FEEDS = {
     "json": FeedFormat("feed.json", "application/feed+json", "JSON Feed"),
 }
 
-# Line separators of `str.splitlines` that are no line feed: words on both sides must not join.
-_SEPARATOR = re.compile(r"\r\n?|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
-# What XML 1.0, 2.2 forbids, the other controls, and the explicit directional formatting of Unicode
-# (UAX 9, 2): an override that a title leaves open would turn the rest of the line around.
-_UNWANTED = re.compile(
-    "[\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"
-)
 # A character of a script without spaces, with the closing punctuation that no line may begin with.
 _UNSPACED = "\u3041-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
 _BREAKABLE = re.compile(f"[{_UNSPACED}][^\\w\\s]*|[^{_UNSPACED}]+")
-_WITHIN_A_FACT = re.compile("(?<=[^·]) (?=[0-9])|(?<=[0-9▲]) (?=[^·])")
-_LAST_WORD = re.compile(r"\s\S*$")
-_URL_SAFE = "%:/?#[]@!$&'()*+,;=-._~"  # RFC 3986, 2.2 and 2.3
-_LONGEST_SEARCH = 200  # characters of a title
-_LONGEST_URL = 2000  # what every client takes
-_LONGEST_NAME = 80  # characters of an interest in a line with others
-_LONGEST_NOTE = 300
-_NAMED_AUTHORS = 3
-_MONTHS = (
-    *("January", "February", "March", "April", "May", "June"),
-    *("July", "August", "September", "October", "November", "December"),
-)
-_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _VALUES = {Digest, Listing, Match, Paper, Profile, Recommendation, Section, SourceReport}
-_KINDS: dict[SectionKind, str] = {
-    "related": "Not found by a keyword, but by words that go with it.",
-    "second_look": "Perhaps missed: passed over at first, and noticed by others since.",
-}
-_SOURCES = {
-    "arxiv": "arXiv",
-    "biorxiv": "bioRxiv",
-    "europepmc": "Europe PMC",
-    "huggingface": "Hugging Face",
-    "medrxiv": "medRxiv",
-    "openalex": "OpenAlex",
-    "openreview": "OpenReview",
-    "pubmed": "PubMed",
-}
 
 
 def environment(*folders: Path) -> jinja2.Environment:
@@ -110,29 +74,29 @@ def environment(*folders: Path) -> jinja2.Environment:
         keep_trailing_newline=True,
     )
     made.filters.update(
-        day=day,
-        http_url=http_url,
+        day=phrases.day,
+        http_url=addresses.http_url,
         marked=marked,
-        quantity=quantity,
+        quantity=phrases.quantity,
         readable=lambda text: readable(str(text)).text,
         shortened=shortened,
-        source=source_label,
+        source=phrases.source_label,
         starred=starred,
-        weekday=weekday,
+        weekday=phrases.weekday,
     )
     made.globals.update(
-        badges=badges,
-        byline=byline,
-        catching_up=catching_up,
-        changes=changes,
-        coverage=coverage,
-        dated=dated,
-        explained=explained,
-        facts=facts,
-        gaps=gaps,
-        heartbeat=heartbeat,
-        links=links,
-        page=page,
+        badges=phrases.badges,
+        byline=phrases.byline,
+        catching_up=phrases.catching_up,
+        changes=phrases.changes,
+        coverage=phrases.coverage,
+        dated=phrases.dated,
+        explained=phrases.explained,
+        facts=phrases.facts,
+        gaps=phrases.gaps,
+        heartbeat=phrases.heartbeat,
+        links=addresses.links,
+        page=addresses.page,
         spans=spans,
         why=why,
     )
@@ -233,25 +197,6 @@ def is_own(templates: jinja2.Environment, name: str) -> bool:
     return found is not None and Path(found).parent == folder("templates")
 
 
-def clean(text: str) -> str:
-    """The text without controls, lone surrogates and directional overrides; lines end in a line feed."""
-    if text.isprintable():  # so is nearly every line, and none of those characters
-        return text
-    return _UNWANTED.sub("", _SEPARATOR.sub(lambda found: "\n" if found[0][0] == "\r" else " ", text))
-
-
-def one_line(text: str) -> str:
-    """The clean text with each run of white space as one space."""
-    return " ".join(clean(text).split())
-
-
-def shortened(text: str, limit: int) -> str:
-    """The text if it has at most `limit` characters, else its beginning up to a word's end, and "…"."""
-    if len(text) <= limit:
-        return text
-    return _LAST_WORD.sub("", text[: limit + 1])[:limit].rstrip(" \n,;:.") + "…"
-
-
 def marked(text: str, evidence: Iterable[Span], limit: int | None = None, *, style: str = "") -> Markup:
     """The text as HTML, readable, with its evidence in `<mark>`, shortened if a limit is given."""
     mark = Markup('<mark style="{}">').format(style) if style else Markup("<mark>")
@@ -308,209 +253,3 @@ def _breakable(text: str) -> Iterator[tuple[str, int]]:
         for piece in _BREAKABLE.findall(word) if not word.isascii() else (word,):
             yield piece, space
             space = 0
-
-
-def http_url(url: str | None) -> str:
-    """An http or https address, in ASCII and fit for an attribute; empty for anything else.
-
-    One with a user's name is refused: `https://papers.example@evil.example/` leads to evil.example.
-    """
-    url = (url or "").strip()
-    try:
-        parts = urlsplit(url)
-        _ = parts.port  # which is a number up to 65,535, or raises
-    except ValueError:
-        return ""
-    if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc:
-        return ""
-    if len(url) > _LONGEST_URL:
-        return ""
-    if _UNWANTED.search(url) or _SEPARATOR.search(url) or "\n" in url or "\t" in url:
-        return ""
-    return quote(url, safe=_URL_SAFE)
-
-
-def day(value: date) -> str:
-    """A date as "20 Nov 2026", whatever the locale."""
-    return f"{value.day} {_MONTHS[value.month - 1][:3]} {value.year}"
-
-
-def weekday(value: date) -> str:
-    """A date as "Friday, 20 November 2026"."""
-    return f"{_DAYS[value.weekday()]}, {value.day} {_MONTHS[value.month - 1]} {value.year}"
-
-
-def quantity(number: int, noun: str) -> str:
-    """A number with its noun: "1 paper", "6 papers"."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def source_label(name: str) -> str:
-    """How a source is called: "huggingface" is "Hugging Face", "my-feed" is "My Feed"."""
-    return _SOURCES.get(name) or name.replace("-", " ").replace("_", " ").title()
-
-
-def page(paper: Paper) -> str:
-    """The paper's own page, by its DOI if no address is known; else a search for its title."""
-    if known := http_url(paper.url):
-        return known
-    if paper.doi:
-        return f"https://doi.org/{quote(paper.doi, errors='replace')}"
-    title = one_line(readable(paper.title).text)[:_LONGEST_SEARCH]
-    return f"https://scholar.google.com/scholar?q={quote(title, safe='')}"
-
-
-def links(paper: Paper) -> tuple[tuple[str, str], ...]:
-    """What a reader may open, as label and address; addresses that are not http(s) are left out."""
-    stars = "" if paper.code_stars is None else f" ★ {paper.code_stars}"
-    offered = (
-        ("Abstract" if http_url(paper.url) or paper.doi else "Search", page(paper)),
-        ("PDF", http_url(paper.pdf_url)),
-        (f"Code{stars}", http_url(paper.code_url)),
-        ("Project", http_url(paper.project_url)),
-    )
-    return tuple((label, url) for label, url in offered if url)
-
-
-def byline(paper: Paper) -> tuple[str, str]:
-    """The authors in two parts: names, the beginning of `paper.text("author")`, and what follows them.
-
-    `("A, B, C", " and 7 more")`, `("", "7 authors")`; the organization stands at the end of the second.
-    """
-    names = paper.authors if len(paper.authors) <= _NAMED_AUTHORS + 1 else paper.authors[:_NAMED_AUTHORS]
-    more = max(paper.author_count or 0, len(paper.authors)) - len(names)
-    rest = ""
-    if more:
-        rest = f" and {more} more" if names else quantity(more, "author")
-    if paper.organization:
-        rest += f" · {paper.organization}" if names or rest else paper.organization
-    return ", ".join(names), rest
-
-
-def badges(recommendation: Supported) -> tuple[str, ...]:
-    """Where the paper was listed, each source once: "Hugging Face · ▲ 41 · 3 comments"."""
-    made = []
-    for source in dict.fromkeys(listing.source for listing in recommendation.listings):
-        listings = [listing for listing in recommendation.listings if listing.source == source]
-        upvotes = max(listing.upvotes or 0 for listing in listings)
-        comments = max(listing.comments or 0 for listing in listings)
-        parts = [source_label(source)]
-        if upvotes:
-            parts.append(f"▲ {upvotes}")
-        if comments:
-            parts.append(quantity(comments, "comment"))
-        made.append(" · ".join(parts))
-    return tuple(made)
-
-
-def dated(recommendation: Supported) -> str:
-    """The day of a paper: when it was published, or else listed first."""
-    listed = (listing.listed_on for listing in recommendation.listings if listing.listed_on)
-    known = recommendation.paper.published or min(listed, default=None)
-    return day(known) if known else "undated"
-
-
-def facts(recommendation: Supported) -> str:
-    """The day of a paper and where it was listed, in one line that breaks between facts alone."""
-    line = " · ".join((dated(recommendation), *badges(recommendation)))
-    return _WITHIN_A_FACT.sub("\u00a0", line)
-
-
-def counts(digest: Digest) -> tuple[int, tuple[str, ...]]:
-    """How many papers there are, and where: `(6, ("Swin 4", "2 by title"))`."""
-    shown = [
-        f"{shortened(section.interest, _LONGEST_NAME)} {len(section.recommendations)}"
-        for section in digest.sections
-        if section.recommendations
-    ]
-    titles = len(digest.overflow)
-    return len(digest.recommendations) + titles, (*shown, *([f"{titles} by title"] if titles else []))
-
-
-def heartbeat(digest: Digest) -> str:
-    """The digest in one line: "6 papers of 412 · Swin 4 · Talking face 2"."""
-    return " · ".join(beats(digest))
-
-
-def beats(digest: Digest) -> list[str]:
-    """The parts of the heartbeat."""
-    total, parts = counts(digest)
-    if not total:
-        return [f"No new papers among {digest.scanned}" if digest.scanned else "No new papers"]
-    return [f"{quantity(total, 'paper')} of {digest.scanned}", *parts]
-
-
-def gaps(digest: Digest) -> tuple[SourceReport, ...]:
-    """The sources that fell short and have not for the digest before, which would have told it."""
-    return tuple(
-        report for report in digest.reports if report.fell_short and report.source not in digest.told
-    )
-
-
-def shortfall(report: SourceReport) -> str:
-    """How a source fell short: "read in part, 12 papers listed; page 3 was missing"."""
-    said = (
-        f"could not be read: {shortened(report.error, _LONGEST_NOTE)}"
-        if report.error
-        else f"read in part, {quantity(report.listed, 'paper')} listed"
-    )
-    return "; ".join([said, *(shortened(note, _LONGEST_NOTE) for note in report.notes)])
-
-
-def changes(digest: Digest) -> str:
-    """A sentence for each way in which sources fell short, or no longer do; empty if nothing changed.
-
-    A source that fails for several digests is named once, and once again when it is back.
-    """
-    fresh = gaps(digest)
-    back = [report for report in digest.reports if not report.fell_short and report.source in digest.told]
-    return " ".join(
-        said.format(", ".join(source_label(report.source) for report in reports))
-        for said, reports in (
-            ("Could not be read: {}.", [report for report in fresh if report.error]),
-            ("Read in part: {}.", [report for report in fresh if not report.error]),
-            ("What is missing comes when it can be read.", fresh),
-            ("Read in full again, with what was missing: {}.", back),
-        )
-        if reports
-    )
-
-
-def coverage(digest: Digest) -> str:
-    """What the digest rests on: "all 3 sources complete · 1 day", "2 of 3 sources complete · 4 days"."""
-    parts = []
-    if number := len(digest.reports):
-        complete = sum(1 for report in digest.reports if not report.fell_short)
-        whole = f"{ {1: 'source', 2: 'both sources'}.get(number, f'all {number} sources') } complete"
-        parts.append(whole if complete == number else f"{complete} of {quantity(number, 'source')} complete")
-    if digest.since is not None:
-        parts.append(quantity(max(_days(digest.since, digest.issued_at), 1), "day"))
-    return " · ".join(parts)
-
-
-def catching_up(digest: Digest) -> str:
-    """How far a digest reaches back, if that is more than the usual day; else empty."""
-    if digest.since is None or not counts(digest)[0]:
-        return ""
-    days = _days(digest.since, digest.issued_at)
-    return f"These {days} days at once, since {day(digest.since)}" if days > 1 else ""
-
-
-def _days(since: datetime, until: datetime) -> int:
-    return round((until - since) / timedelta(days=1))
-
-
-def explained(kind: SectionKind) -> str:
-    """What papers have in common that stand together for another reason than an interest."""
-    return _KINDS.get(kind, "")
-
-
-def due(profile: Profile, digest: Digest) -> datetime:
-    """When the digest was due, in the profile's own time zone."""
-    return digest.slot.astimezone(ZoneInfo(profile.schedule.timezone)) if profile.schedule else digest.slot
-
-
-def joined(base_url: str | None, *path: str) -> str:
-    """An address below the public one; empty if there is none."""
-    base = http_url(base_url)
-    return "/".join([base.rstrip("/"), *(quote(part) for part in path)]) if base else ""

@@ -15,8 +15,10 @@ from collections.abc import Iterable, Sequence
 
 import jinja2
 
+from digest.core.addresses import joined
 from digest.core.model import Artifact, Digest, Profile
-from digest.render import FEEDS, due, joined, render
+from digest.core.phrases import due
+from digest.render import FEEDS, render
 
 
 class ArchiveRenderer:

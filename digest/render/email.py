@@ -26,38 +26,30 @@ from typing import Any, Literal
 import jinja2
 
 from digest.core import frame
+from digest.core.addresses import http_url, joined
 from digest.core.feedback import Action
 from digest.core.frame import Frame, Piece
+from digest.core.lines import one_line, shortened
 from digest.core.mailbox import Mailbox, parse
 from digest.core.message import assemble, quoted_printable
 from digest.core.model import Digest, Listing, Match, Paper, PaperId, Profile, Recommendation
-from digest.errors import RenderError
-from digest.render import (
-    FEEDS,
-    Finished,
+from digest.core.phrases import (
     beats,
     catching_up,
     changes,
     counts,
     coverage,
-    defined,
     due,
     explained,
     gaps,
     heartbeat,
-    http_url,
-    is_own,
-    joined,
-    one_line,
-    printed,
     quantity,
-    render,
-    shortened,
     shortfall,
     source_label,
     weekday,
-    wrapped,
 )
+from digest.errors import RenderError
+from digest.render import FEEDS, Finished, defined, is_own, printed, render, wrapped
 
 BUDGET = 80_000
 """Bytes of the HTML part, before transfer encoding."""

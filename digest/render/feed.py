@@ -19,9 +19,11 @@ import jinja2
 from feedgen.feed import FeedGenerator
 from markupsafe import escape
 
+from digest.core.addresses import joined, page
+from digest.core.lines import one_line, shortened
 from digest.core.model import Artifact, Digest, Profile, Recommendation
 from digest.core.tex import readable
-from digest.render import FEEDS, joined, one_line, page, render, shortened
+from digest.render import FEEDS, render
 
 _NOWHERE = "digest.invalid"  # RFC 2606, 2: names nobody; the authority of ids where no address is known
 _NO_DIGEST_YET = datetime(2026, 1, 1, tzinfo=UTC)  # the day of our tag URIs; an empty feed needs a date too
