@@ -421,7 +421,7 @@ def test_an_explanation_says_what_the_limits_of_a_profile_did(tmp_path: Path, ru
     boat = explained(run, config, "boat")
     assert re.search(r"Swin in abstract: .* and 2 more", boat)
     (archived,) = (tmp_path / "public" / "archive" / "me").glob("me-*.html")
-    assert "1 more is older than max_age_days." in archived.read_text(encoding="utf-8")
+    assert "1 more paper left out for age (max_age_days)." in archived.read_text(encoding="utf-8")
     change("")
     assert "looked at before and not chosen" in explained(run, config, "clocks")
     change("min_score = 99")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,17 +14,6 @@ import click
 from digest.cli import exit_code, options
 from digest.cli.output import count, document, line
 from digest.core import mailbox
-from digest.core.model import (
-    Digest,
-    Listing,
-    Match,
-    Paper,
-    PaperId,
-    Period,
-    Recommendation,
-    Section,
-    SourceReport,
-)
 from digest.errors import ConfigError, DigestError
 
 if TYPE_CHECKING:
@@ -106,10 +94,11 @@ def _templates(app: App) -> str:
     """Fill in every template, so that one that fails does so here; says which ones are the user's."""
     from digest import pipeline, resources
     from digest.app import now
+    from digest.core.sample import with_everything
 
     profile = app.config.profiles[0]
     with app.store() as store:
-        digest = _with_everything(pipeline.draft(store, profile, app.ranker, now=now()))
+        digest = with_everything(pipeline.draft(store, profile, app.ranker, now=now()))
     for files in (app.files(profile, digest), app.archive.render(profile, [digest])):
         for _ in files:
             pass
@@ -125,35 +114,6 @@ def _templates(app: App) -> str:
     names = sorted(path.name for path in resources.folder("templates").iterdir())
     yours = [name for name in names if (app.config.templates / name).is_file()]
     return f"each can be filled in; yours: {', '.join(yours) or 'none'}"
-
-
-def _with_everything(digest: Digest) -> Digest:
-    """The digest with something in each part of it that a template may show."""
-    paper = Paper(
-        PaperId("title:sample"), "A sample", "Of an abstract.", ("A. Author",), url="https://a.example"
-    )
-    item = Recommendation(
-        paper,
-        (Listing(paper, "sample", None, 0, upvotes=1, comments=1),),
-        score=1.0,
-        matches=(Match("One", "sample", "title", 2, 8), Match("Two", "sample", "title", 2, 8)),
-        missing=("a word",),
-        note="a reason",
-    )
-    period = Period(digest.issued_at, digest.issued_at)
-    return replace(
-        digest,
-        sections=(*digest.sections, Section("One", (item,)), Section("Related", (item,), "related")),
-        overflow=(*digest.overflow, item),
-        waiting=(item,),
-        near_misses=(item,),
-        too_old=1,
-        reports=(
-            SourceReport("one", period, complete=False, error="no answer", notes=("a note",)),
-            SourceReport("two", period, complete=False),
-        ),
-        told=(),
-    )
 
 
 def _database(app: App) -> str:

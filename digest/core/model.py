@@ -321,7 +321,7 @@ class Digest:
     near_misses: tuple[Recommendation, ...] = ()
     too_old: int = 0  # matched, left out for `max_age_days`
     reports: tuple[SourceReport, ...] = ()
-    told: tuple[str, ...] = ()  # sources that fell short in the digest before, which said so, and no less
+    told: tuple[str, ...] = ()  # sources that the digest before has told of, and that are no worse now
 
     @property
     def recommendations(self) -> tuple[Recommendation, ...]:

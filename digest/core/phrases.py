@@ -186,6 +186,18 @@ def _days(since: datetime, until: datetime) -> int:
     return round((until - since) / timedelta(days=1))
 
 
+def waiting(digest: Digest) -> str:
+    """How many papers wait for the next digest, in a sentence; empty if none does."""
+    number = len(digest.waiting)
+    return f"{number} more {'waits' if number == 1 else 'wait'} for the next digest." if number else ""
+
+
+def too_old(digest: Digest) -> str:
+    """How many papers were left out for their age, in a sentence; empty if none was."""
+    left_out = quantity(digest.too_old, "more paper")
+    return f"{left_out} left out for age (max_age_days)." if digest.too_old else ""
+
+
 def explained(kind: SectionKind) -> str:
     """What papers have in common that stand together for another reason than an interest."""
     return _KINDS.get(kind, "")

@@ -98,6 +98,8 @@ def environment(*folders: Path) -> jinja2.Environment:
         links=addresses.links,
         page=addresses.page,
         spans=spans,
+        too_old=phrases.too_old,
+        waiting=phrases.waiting,
         why=why,
     )
     return made

@@ -46,6 +46,8 @@ from digest.core.phrases import (
     quantity,
     shortfall,
     source_label,
+    too_old,
+    waiting,
     weekday,
 )
 from digest.errors import RenderError
@@ -259,7 +261,7 @@ class EmailRenderer:
             ]
         if recipient and self.stop_link is not None:
             stop_url = http_url(self.stop_link(profile.name, recipient))
-        said, waiting, too_old = beats(digest), len(digest.waiting), digest.too_old
+        said = beats(digest)
         return {
             "title": shortened(digest.title, _LONGEST_TITLE),
             "name": profile.name,
@@ -270,12 +272,8 @@ class EmailRenderer:
             "catching_up": catching_up(digest),
             "changes": changes(digest),
             "gaps": [(source_label(report.source), shortfall(report)) for report in gaps(digest)],
-            "waiting": f"{waiting} more {'waits' if waiting == 1 else 'wait'} for the next digest."
-            if waiting
-            else "",
-            "too_old": f"{quantity(too_old, 'more paper')} left out for age (max_age_days)."
-            if too_old
-            else "",
+            "waiting": waiting(digest),
+            "too_old": too_old(digest),
             "archive_url": archive_url,
             "feeds": feeds,
             "stop_url": stop_url,
@@ -466,7 +464,8 @@ def _note(extent: Extent, papers: int, *, archived: bool) -> str:
     if extent.abstract < _ABSTRACTS[0]:
         steps.append(f"abstracts end after {extent.abstract} characters")
     if extent.cards < papers:
-        steps.append(f"{papers - extent.cards} papers are shown by title")
+        by_title = papers - extent.cards
+        steps.append(f"{quantity(by_title, 'paper')} {'is' if by_title == 1 else 'are'} shown by title")
     if not steps:
         return ""
     return f"To keep this mail whole, {' and '.join(steps)}." + (
@@ -481,7 +480,7 @@ def subject(digest: Digest) -> str:
         return heartbeat(digest) + (
             ", not all sources were read" if any(report.fell_short for report in digest.reports) else ""
         )
-    named = [shortened(one_line(part), _LONGEST_NAME) for part in parts[:_SUBJECT_PARTS]]
+    named = list(parts[:_SUBJECT_PARTS])
     if len(parts) > len(named):
         named.append("and more")
     return _harmless(f"{quantity(total, 'paper')}: {', '.join(named)}")
