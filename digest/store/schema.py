@@ -23,7 +23,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD = "0006"
+HEAD = "0007"
 """The newest migration in `migrations/versions`."""
 
 metadata = MetaData()
@@ -185,6 +185,24 @@ stopped = Table(
     Column("profile", Text, primary_key=True),
     Column("address", Text, primary_key=True),  # digest.core.mailbox.key
     Column("at", BigInteger, nullable=False),
+)
+
+# Who may read what is served: of each secret its hash alone.
+access = Table(
+    "access",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("hash", Text, nullable=False),  # SHA-256, hexadecimal
+    Column("profile", Text),  # all of them where there is none
+    Column("at", BigInteger, nullable=False),
+)
+
+# What is decided once and never changes, such as the authority of the ids in feeds.
+settled = Table(
+    "settled",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
 )
 
 deliveries = Table(
