@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import mimetypes
 import re
+import secrets
 import sqlite3
 import ssl
 import tempfile
@@ -16,16 +18,18 @@ from functools import cache, cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from digest import config as configuration
 from digest import pipeline, plugins, resources
 from digest.config import Config, CredentialTable, EmailTable, SourceConfig
-from digest.core import feedback, identity, mailbox
+from digest.core import feedback, identity, mailbox, slots
+from digest.core.access import Access
 from digest.core.model import (
     Artifact,
+    Channel,
     DeliveryState,
     Digest,
     Opinion,
@@ -37,12 +41,22 @@ from digest.core.model import (
     Request,
     SourceReport,
 )
+from digest.core.shelf import MADE, shelf
 from digest.errors import ConfigError, DigestError, PluginError, SourceError
 from digest.pipeline import Collected, Composed, Dispatched, Outputs
-from digest.ports import Ranker, Reader, Secret, Source
+from digest.ports import Ranker, Reader, Renderer, Secret, Source
 
 _SIDE_BY_SIDE = 32
 """Sources that are read at once; most of them wait for their sites."""
+
+_OVERDUE = timedelta(hours=1)
+"""How late a slot may be composed before somebody should look."""
+
+_LOOKED_AT = 100
+"""Newest digests by which the index is known to be up to date: any new one is among them."""
+
+_INDEXED = 1_000
+"""Newest digests that the index of all profiles and their feed are made from."""
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -199,13 +213,33 @@ class App:
 
     @cached_property
     def feeds(self) -> FeedRenderer:
-        """What makes the feeds."""
+        """What makes feeds that are not published, with ids that nobody remembers."""
+        return self.feed_renderer()
+
+    def feed_renderer(
+        self, *, authority: str = "digest.invalid", entry: Literal["paper", "digest"] | None = None
+    ) -> FeedRenderer:
+        """What makes the feeds, as they are configured unless an entry is to be something else."""
         from digest.render.feed import FeedRenderer
 
         feeds = self.config.feeds
         return FeedRenderer(
-            self._templates, base_url=feeds.base_url, entries=feeds.entries, formats=tuple(feeds.formats)
+            self._templates,
+            base_url=feeds.address,
+            authority=authority,
+            entries=feeds.entries,
+            formats=feeds.formats,
+            entry=entry or feeds.entry,
+            per_interest=feeds.per_interest,
         )
+
+    def _settled_feeds(self, store: Store) -> FeedRenderer:
+        """What makes the feeds that are published, with ids that outlive a change of `base_url`."""
+        host = urlsplit(self.config.feeds.base_url or "").hostname or ""
+        is_domain = re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)*\.[a-z][a-z0-9-]*", host)
+        # RFC 2606, 2: "invalid" is nobody's domain; the rest tells one nobody from the others.
+        own = host if is_domain else f"{secrets.token_hex(6)}.invalid"
+        return self.feed_renderer(authority=store.settle("feeds.authority", own))
 
     @cached_property
     def archive(self) -> ArchiveRenderer:
@@ -355,23 +389,46 @@ class App:
     def dispatch(self, store: Store, *, at: datetime) -> Iterator[Dispatched]:
         """Hand over what is due, and bring the public files up to date."""
         email = self.config.email
+        feeds = cache(partial(self._settled_feeds, store))
         outputs = Outputs(
             deliverer=None if email is None else partial(self.deliverer, email),
-            renderers={"feeds": lambda: self.feeds, "archive": lambda: self.archive},
+            renderers={"feeds": feeds, "archive": lambda: self.archive},
             publisher=lambda: self.publisher,
         )
-        published = False
-        for done in pipeline.dispatch(
+        yield from pipeline.dispatch(
             store,
             self.config.profiles,
             outputs,
             now=at,
             resend_uncertain=email is None or email.when_uncertain == "resend",
-        ):
-            published |= done.delivery.channel == "archive" and done.error is None
-            yield done
-        if published:
-            self.publisher.publish([self.archive.overview(self.config.profiles)])
+        )
+        self._publish_index(store, feeds)
+
+    def _publish_index(self, store: Store, feeds: Callable[[], FeedRenderer]) -> None:
+        """Bring what all profiles share up to date, and everything when the configuration has changed.
+
+        It is looked at each time, so that what a killed run left out is made up for.
+        """
+        profiles, table = self.config.profiles, self.config.feeds
+        newest = store.newest_summaries(_LOOKED_AT)
+        shown = [
+            (one.name, one.title, one.channels, one.schedule, [interest.name for interest in one.interests])
+            for one in profiles
+        ]
+        settings = _hash(version("digest"), table, shown)
+        made = f"{settings} {_hash([one.id for one in newest])}"
+        before = self.publisher.read(MADE).decode(errors="replace")
+        if before == made:
+            return
+        renderers: dict[Channel, Renderer] = {"feeds": feeds(), "archive": self.archive}
+        if not before.startswith(settings):
+            for profile in profiles:
+                for channel in renderers.keys() & set(profile.channels):
+                    pipeline.refresh(store, profile, channel, renderers[channel], self.publisher)
+        newest = store.newest_summaries(_INDEXED)
+        of_all = feeds().of_all(profiles, newest[: table.entries], store.digests)
+        self.publisher.publish(replace(one, path=f"feeds/{one.path}") for one in of_all)
+        self.publisher.publish([self.archive.overview(profiles, newest), Artifact(MADE, made.encode())])
 
     def find_papers(
         self,
@@ -411,16 +468,38 @@ class App:
         recipients = set(map(mailbox.key, profile.recipients))
         return {address: at for address, at in store.stopped(profile.name).items() if address in recipients}
 
-    def health(self) -> dict[str, object]:
-        """How the sources and the deliveries stand, and whether somebody should look at them."""
+    def access(self) -> tuple[Access, ...]:
+        """Everybody to whom access was ever given. Raises StoreError."""
+        with self.store() as store:
+            return store.access()
+
+    def health(self, *, at: datetime, since: datetime) -> dict[str, object]:
+        """How sources, deliveries and profiles stand, and whether somebody should look. Raises StoreError.
+
+        A profile is overdue when a slot came more than an hour ago and is not composed.
+        One that never had a slot is waited for from `since` on: nobody can say how long it has been there.
+        """
         with self.store() as store:
             reports = self.reports(store)
             failed = store.deliveries(DeliveryState.FAILED, DeliveryState.UNCERTAIN)
+            made = store.all_progress()
+        due = [
+            slots.following(profile.schedule, made[profile.name].slot if profile.name in made else since)
+            for profile in self.config.profiles
+            if profile.schedule is not None
+        ]
+        overdue = [slot for slot in due if at - slot > _OVERDUE]
         return {
-            "ok": not failed and all(report.complete for report in reports),
-            "sources": {report.source: report.error or "read" for report in reports},
-            "read_until": max((report.period.until.isoformat() for report in reports), default=None),
+            "ok": not failed and not overdue and all(report.complete for report in reports),
+            "last_run": max((report.period.until.isoformat() for report in reports), default=None),
+            "sources": {
+                report.source: report.error or ("read" if report.complete else "read in part")
+                for report in reports
+            },
+            "last_read": {report.source: report.period.until.isoformat() for report in reports},
             "deliveries_that_need_you": len(failed),
+            "overdue_profiles": len(overdue),
+            "oldest_due_slot": min(overdue).isoformat() if overdue else None,
         }
 
     def backtest(self, profile: Profile, *, at: datetime, days: int) -> Backtest:
@@ -455,8 +534,10 @@ class App:
         yield Artifact(f"{profile.name}/digest.eml", self.mailer.compose(profile, digest, recipient))
         yield Artifact(f"{profile.name}/digest.html", self.mailer.html(profile, digest, recipient).encode())
         yield Artifact(f"{profile.name}/digest.txt", self.mailer.text(profile, digest, recipient).encode())
-        for artifact in self.feeds.render(profile, [digest]):
-            yield replace(artifact, path=f"{profile.name}/{artifact.path}")
+        for artifact in self.feeds.render(profile, shelf([digest])):
+            if artifact.path != MADE:
+                yield replace(artifact, path=f"{profile.name}/{artifact.path}")
+        yield self.feeds.style()
 
     @contextmanager
     def rehearsal(self) -> Iterator[App]:
@@ -547,6 +628,10 @@ def demo(out: Path, *, at: datetime) -> Iterator[tuple[Profile, Digest]]:
             for done in app.dispatch(store, at=at):
                 if done.error is not None:
                     raise done.error
+
+
+def _hash(*values: object) -> str:
+    return hashlib.sha256(repr(values).encode(errors="surrogatepass")).hexdigest()[:16]
 
 
 def _authorities(file: str | None, key: str) -> ssl.SSLContext | None:

@@ -42,6 +42,7 @@ from digest.core.model import (
 from digest.core.query import CompiledInterest, compile_interest
 from digest.core.rank import score
 from digest.core.selection import Selection
+from digest.core.shelf import MADE, Shelf
 from digest.core.verdict import Verdict, of_appearance, of_selection, why_not
 from digest.desk import Candidates, Desk, Due, MakeRanker, Relation
 from digest.errors import (
@@ -517,19 +518,40 @@ def _publish(
 ) -> Iterator[Dispatched]:
     """Bring a profile's files up to date; they are made from the store, so any number of times."""
     channels = tuple(outputs.renderers)
+    fresh: set[tuple[str, Channel]] = set()  # after an outage, many deliveries ask for the same files
     while channels and (delivery := store.claim(channels, now)) is not None:
-        yield _settle(store, delivery, now, partial(_refresh, store, delivery, profiles, outputs))
+        yield _settle(store, delivery, now, partial(_refresh, store, delivery, profiles, outputs, fresh))
 
 
-def _refresh(store: Store, delivery: Delivery, profiles: Mapping[str, Profile], outputs: Outputs) -> None:
-    profile = profiles.get(delivery.profile)
+def _refresh(
+    store: Store,
+    delivery: Delivery,
+    profiles: Mapping[str, Profile],
+    outputs: Outputs,
+    fresh: set[tuple[str, Channel]],
+) -> None:
+    profile, files = profiles.get(delivery.profile), (delivery.profile, delivery.channel)
     if profile is None:
         raise PermanentDeliveryError(f"the profile {delivery.profile!r} is no longer configured")
-    folder = f"{delivery.channel}/{profile.name}"
-    artifacts = outputs.renderers[delivery.channel]().render(profile, store.digests(profile.name))
-    outputs.publisher().publish(
-        Artifact(f"{folder}/{artifact.path}", artifact.content) for artifact in artifacts
+    if files not in fresh:
+        renderer = outputs.renderers[delivery.channel]()
+        refresh(store, profile, delivery.channel, renderer, outputs.publisher())
+        fresh.add(files)
+
+
+def refresh(
+    store: Store, profile: Profile, channel: Channel, renderer: Renderer, publisher: Publisher
+) -> None:
+    """Bring what is published of a profile up to date. Raises RenderError, DeliveryError, StoreError."""
+    folder = f"{channel}/{profile.name}"
+    shelf = Shelf(
+        store.summaries(profile.name),
+        store.digests,
+        publisher.published(folder),
+        publisher.read(f"{folder}/{MADE}").decode(errors="replace"),
     )
+    artifacts = renderer.render(profile, shelf)
+    publisher.publish(Artifact(f"{folder}/{artifact.path}", artifact.content) for artifact in artifacts)
 
 
 def _settle(store: Store, delivery: Delivery, now: datetime, act: Callable[[], None]) -> Dispatched:

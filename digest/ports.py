@@ -34,7 +34,9 @@ from digest.core.model import (
     ScorePart,
     SourceReport,
     StoredPaper,
+    Summary,
 )
+from digest.core.shelf import Shelf
 
 
 class Fetcher(Protocol):
@@ -121,8 +123,11 @@ class Ranker(Protocol[Read]):
 class Renderer(Protocol):
     """Turns digests into files; called by `pipeline.dispatch`. Equal digests give equal bytes."""
 
-    def render(self, profile: Profile, digests: Sequence[Digest]) -> Iterable[Artifact]:
-        """The finished files of a profile, from its digests, newest first. Raises RenderError."""
+    def render(self, profile: Profile, shelf: Shelf) -> Iterable[Artifact]:
+        """The finished files of a profile, without those that are published and no different by now.
+
+        Raises RenderError.
+        """
 
 
 class Mailer(Protocol):
@@ -150,6 +155,12 @@ class Publisher(Protocol):
 
     def publish(self, artifacts: Iterable[Artifact]) -> int:
         """Write the files, each whole or not at all; gives how many changed. Raises DeliveryError."""
+
+    def published(self, folder: str) -> frozenset[str]:
+        """The paths of the files that are there, below that folder. Raises DeliveryError."""
+
+    def read(self, path: str) -> bytes:
+        """What a published file holds; nothing when it is not there. Raises DeliveryError."""
 
 
 class Store(Protocol):
@@ -200,8 +211,17 @@ class Store(Protocol):
     def appearances(self, profile: str, paper: PaperId) -> tuple[Appearance, ...]:
         """What the digests of a profile said of a paper, newest first."""
 
-    def digests(self, profile: str) -> tuple[Digest, ...]:
-        """The digests of a profile, newest first."""
+    def summaries(self, profile: str) -> tuple[Summary, ...]:
+        """What the digests of a profile hold, newest first."""
+
+    def newest_summaries(self, limit: int) -> tuple[Summary, ...]:
+        """What the digests that were made last hold, newest first, whosever they are."""
+
+    def digests(self, ids: Sequence[str]) -> Mapping[str, Digest]:
+        """The digests of these ids."""
+
+    def settle(self, name: str, value: str) -> str:
+        """Keep a value for good, unless another one was kept before; gives the one that is kept."""
 
     def judge(self, profile: str, papers: Sequence[Paper], opinion: Opinion | None, *, now: datetime) -> int:
         """Keep what a person thinks of papers, or forget it (None); gives how many that changed."""

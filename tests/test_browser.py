@@ -13,6 +13,7 @@ from world import paper
 
 from digest.core.feedback import link
 from digest.core.model import Opinion
+from digest.core.shelf import shelf
 from digest.render import environment
 from digest.render.archive import ArchiveRenderer
 from digest.render.email import EmailRenderer
@@ -30,20 +31,25 @@ def mail(name: str) -> str:
     return renderer.html(profile(), DIGESTS[name])
 
 
-def archive(name: str) -> str:
+def archive(name: str, page: str = "") -> str:
     renderer = ArchiveRenderer(environment(), base_url="https://me.example.org")
-    return next(iter(renderer.render(profile(), [DIGESTS[name]]))).content.decode()
+    titled = profile(title=DIGESTS[name].sections[0].interest)
+    made = {one.path: one.content.decode() for one in renderer.render(titled, shelf([DIGESTS[name]]))}
+    return made[page or f"{DIGESTS[name].id}.html"]
 
 
 def index(name: str) -> str:
+    return archive(name, "index.html")
+
+
+def overview(name: str) -> str:
     renderer = ArchiveRenderer(environment(), base_url="https://me.example.org")
-    return list(renderer.render(profile(title=DIGESTS[name].sections[0].interest), [DIGESTS[name]]))[
-        -1
-    ].content.decode()
+    titled = profile(title=DIGESTS[name].sections[0].interest)
+    return renderer.overview([titled], [DIGESTS[name].summary]).content.decode()
 
 
 @pytest.mark.parametrize("name", DIGESTS)
-@pytest.mark.parametrize("draw", [mail, archive, index])
+@pytest.mark.parametrize("draw", [mail, archive, index, overview])
 def test_it_fits_every_screen_asks_for_nothing_and_runs_nothing(
     browser: Browser, draw: object, name: str
 ) -> None:

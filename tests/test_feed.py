@@ -3,51 +3,74 @@
 from __future__ import annotations
 
 import json
+import locale
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import feedparser  # type: ignore[import-untyped]
 import pytest
-from digests import HOSTILE, ISSUED, chosen, digest, hostile, match, paper, profile, sample, swin, talking
+from digests import (
+    HOSTILE,
+    ISSUED,
+    chosen,
+    digest,
+    hostile,
+    large,
+    match,
+    paper,
+    profile,
+    sample,
+    swin,
+    talking,
+)
+from hypothesis import given
+from hypothesis import strategies as st
 
 from digest.core.lines import one_line
 from digest.core.model import Digest, Profile, Section
+from digest.core.shelf import MADE, Shelf, shelf
 from digest.core.tex import readable
 from digest.render import environment
-from digest.render.feed import FeedRenderer
+from digest.render.feed import FeedRenderer, folders
 
 BASE = "https://me.example.org/digest"
 ATOM = "{http://www.w3.org/2005/Atom}"
 CONTENT = "{http://purl.org/rss/1.0/modules/content/}encoded"
 CREATOR = "{http://purl.org/dc/elements/1.1/}creator"
-NO_DIGESTS: tuple[Digest, ...] = ()
+
+
+def renderer(**settings: object) -> FeedRenderer:
+    values: dict[str, Any] = {"base_url": BASE, "authority": "me.example.org"} | settings
+    return FeedRenderer(environment(), **values)
 
 
 def files(
-    digests: Sequence[Digest],
-    *,
-    person: Profile | None = None,
-    base_url: str | None = BASE,
-    entries: int = 100,
+    digests: Sequence[Digest], *, person: Profile | None = None, **settings: object
 ) -> dict[str, bytes]:
-    renderer = FeedRenderer(environment(), base_url=base_url, entries=entries)
-    return {artifact.path: artifact.content for artifact in renderer.render(person or profile(), digests)}
+    found = renderer(**settings).render(person or profile(), shelf(digests))
+    return {artifact.path: artifact.content for artifact in found if artifact.path != MADE}
+
+
+def parsed(document: bytes) -> ET.Element:
+    return ET.fromstring(document)  # noqa: S314 - our own
 
 
 def rss(made: dict[str, bytes]) -> ET.Element:
-    channel = ET.fromstring(made["rss.xml"]).find("channel")  # noqa: S314 - our own
+    channel = parsed(made["rss.xml"]).find("channel")
     assert channel is not None
     return channel
 
 
 def atom(made: dict[str, bytes]) -> ET.Element:
-    return ET.fromstring(made["atom.xml"])  # noqa: S314 - our own
+    return parsed(made["atom.xml"])
 
 
 def items(made: dict[str, bytes]) -> list[dict[str, Any]]:
@@ -57,24 +80,23 @@ def items(made: dict[str, bytes]) -> list[dict[str, Any]]:
 def test_there_are_three_files_and_each_says_what_it_is() -> None:
     made = files([sample()])
     assert set(made) == {"rss.xml", "atom.xml", "feed.json"}
-    assert made["rss.xml"].startswith(b"<?xml version='1.0' encoding='UTF-8'?>\n<rss")
-    assert made["atom.xml"].startswith(b"<?xml version='1.0' encoding='UTF-8'?>\n<feed")
+    style = b'<?xml-stylesheet type="text/css" href="../feed.css"?>'
+    for root in ("rss", "feed"):
+        begin = b"<?xml version='1.0' encoding='UTF-8'?>\n%s\n<%s " % (style, root.encode())
+        assert made["rss.xml" if root == "rss" else "atom.xml"].startswith(begin)
     assert json.loads(made["feed.json"])["version"] == "https://jsonfeed.org/version/1.1"
 
 
 def test_only_the_wanted_forms_are_made() -> None:
-    renderer = FeedRenderer(environment(), base_url=None, formats=("atom",))
-    assert [artifact.path for artifact in renderer.render(profile(), [sample()])] == ["atom.xml"]
+    assert set(files([sample()], formats=("atom",))) == {"atom.xml"}
 
 
 def test_equal_digests_are_equal_bytes_in_every_process(tmp_path: Path) -> None:
     made = files([sample()])
     assert files([sample()]) == made
     script = (
-        "import sys, pathlib; from digests import sample, profile; from digest.render import environment;"
-        "from digest.render.feed import FeedRenderer;"
-        f"[pathlib.Path(sys.argv[1], a.path).write_bytes(a.content) for a in "
-        f"FeedRenderer(environment(), base_url={BASE!r}).render(profile(), [sample()])]"
+        "import sys, pathlib; from digests import sample; from test_feed import files;"
+        "[pathlib.Path(sys.argv[1], name).write_bytes(made) for name, made in files([sample()]).items()]"
     )
     root = Path(__file__).resolve().parent
     subprocess.run(
@@ -96,23 +118,14 @@ def test_ids_are_the_papers_and_the_profiles_own_and_alike_in_every_form() -> No
     assert not set(ids) & {item["id"] for item in items(other)}
 
 
-@pytest.mark.parametrize(
-    ("base_url", "paper_id", "expected"),
-    [
-        (None, "arxiv:2611.1", "tag:digest.invalid,2026:digest/swin/arxiv:2611.1"),
-        ("https://[::1]:8000/", "arxiv:2611.1", "tag:digest.invalid,2026:digest/swin/arxiv:2611.1"),
-        (
-            "https://Me.Example:8443/x",
-            "doi:10.5555/a<b> \ud800",
-            "tag:me.example,2026:digest/swin/doi:10.5555/a%3Cb%3E%20%3F",
-        ),
-    ],
-)
-def test_an_id_is_a_tag_uri_whatever_the_paper_is_called(
-    base_url: str | None, paper_id: str, expected: str
-) -> None:
-    made = files([digest(Section("Swin", (swin(1, id=paper_id),)))], base_url=base_url)
-    assert items(made)[0]["id"] == expected
+def test_an_id_is_a_tag_uri_whatever_the_paper_is_called() -> None:
+    made = files([digest(Section("Swin", (swin(1, id="doi:10.5555/a<b> \ud800"),)))], authority="me.example")
+    assert items(made)[0]["id"] == "tag:me.example,2026:digest/swin/doi:10.5555/a%3Cb%3E%20%3F"
+
+
+def test_ids_stay_when_the_feed_moves() -> None:
+    before, after = files([sample()]), files([sample()], base_url="https://moved.example.net")
+    assert [item["id"] for item in items(before)] == [item["id"] for item in items(after)]
 
 
 def test_entries_are_dated_by_recommendation_in_rank_order_and_never_in_the_future() -> None:
@@ -128,6 +141,19 @@ def test_entries_are_dated_by_recommendation_in_rank_order_and_never_in_the_futu
     assert datetime.fromisoformat(atom(made).findtext(f"{ATOM}updated") or "") == ISSUED
     assert parsedate_to_datetime(rss(made).findtext("lastBuildDate") or "") == ISSUED
     assert [item["title"] for item in items(made)[-2:]] == [swin(8).paper.title, swin(9).paper.title]
+
+
+def test_dates_stay_apart_and_in_order_when_digests_follow_each_other_at_once() -> None:
+    first = digest(Section("Swin", tuple(map(swin, range(5)))))
+    soon = ISSUED + timedelta(seconds=2)
+    second = digest(Section("Swin", tuple(map(swin, range(5, 10)))), issued_at=soon, since=ISSUED)
+    made = files([replace(second, id="soon"), first])
+    dates = [datetime.fromisoformat(item["date_published"]) for item in items(made)]
+    assert dates[0] == soon
+    assert dates == sorted(set(dates), reverse=True)
+    assert [item["date_published"] for item in items(made)[5:]] == [
+        item["date_published"] for item in items(files([first]))
+    ]
 
 
 def test_a_paper_has_one_entry_and_the_oldest_entries_go() -> None:
@@ -160,8 +186,17 @@ def test_an_entry_holds_abstract_evidence_links_and_people() -> None:
     assert entry.findtext(f"{ATOM}content") == item.findtext(CONTENT) == html
     assert [name.text for name in entry.iter(f"{ATOM}name")] == list(talking(1).paper.authors)
     assert [creator.text for creator in item.iter(CREATOR)] == [", ".join(talking(1).paper.authors)]
+    related = {"rel": "related", "title": "Code ★ 1284", "href": "https://code.example/whisper-to-wink"}
     assert [link.attrib for link in entry.iter(f"{ATOM}link")] == [
-        {"href": "https://papers.example/abs/2611.00001", "rel": "alternate", "type": "text/html"}
+        {"href": "https://papers.example/abs/2611.00001", "rel": "alternate", "type": "text/html"},
+        {
+            **related,
+            "href": "https://papers.example/pdf/2611.00001",
+            "title": "PDF",
+            "type": "application/pdf",
+        },
+        related,
+        {**related, "href": "https://wink.example/", "title": "Project"},
     ]
     assert item.findtext("link") == "https://papers.example/abs/2611.00001"
     assert entry.findtext(f"{ATOM}summary") == items(made)[0]["summary"] == item.findtext("description")
@@ -194,7 +229,7 @@ def test_titles_shown_by_title_alone_stand_in_the_last_entry_of_their_digest() -
     assert "Lanterns 21" in contents[-1]
 
 
-def test_links_to_itself_and_its_pages_are_there_only_with_an_address() -> None:
+def test_a_feed_names_itself_and_its_pages() -> None:
     made = files([sample()])
     home = f"{BASE}/archive/swin/index.html"
     assert [(link.get("rel"), link.get("href")) for link in atom(made).findall(f"{ATOM}link")] == [
@@ -204,29 +239,301 @@ def test_links_to_itself_and_its_pages_are_there_only_with_an_address() -> None:
     assert rss(made).findtext("link") == home
     assert [link.get("href") for link in rss(made).findall(f"{ATOM}link")] == [f"{BASE}/feeds/swin/rss.xml"]
     assert json.loads(made["feed.json"])["feed_url"] == f"{BASE}/feeds/swin/feed.json"
-    without = files([sample()], base_url=None)
-    assert atom(without).findall(f"{ATOM}link") == []
-    assert atom(without).findtext(f"{ATOM}id") == "tag:digest.invalid,2026:digest/swin"
-    assert rss(without).findtext("link") == "https://digest.invalid/"
-    assert "home_page_url" not in json.loads(without["feed.json"])
+    assert json.loads(made["feed.json"])["home_page_url"] == home
     no_archive = files([sample()], person=profile(channels=("feeds",)))
-    assert rss(no_archive).findtext("link") == BASE
+    assert rss(no_archive).findtext("link") == f"{BASE}/index.html"
 
 
 def test_a_feed_can_be_subscribed_to_before_there_is_a_digest() -> None:
-    made = files(NO_DIGESTS)
+    made = files(())
     assert items(made) == []
     assert datetime.fromisoformat(atom(made).findtext(f"{ATOM}updated") or "") == datetime(
         2026, 1, 1, tzinfo=UTC
     )
 
 
+def test_a_digest_without_papers_changes_no_feed() -> None:
+    silent = digest(issued_at=ISSUED + timedelta(days=1))
+    assert files([silent, sample()]) == files([sample()])
+
+
+def test_the_day_of_the_paper_is_told_and_taken_for_that_of_the_entry_by_nobody() -> None:
+    made = files([digest(Section("Swin", (swin(1),)))])
+    entry = next(atom(made).iter(f"{ATOM}entry"))
+    assert entry[0].tag == "{http://purl.org/dc/elements/1.1/}date"
+    assert entry[0].text == "2026-11-18"
+    for form in ("atom.xml", "rss.xml"):
+        (read,) = feedparser.parse(made[form]).entries
+        assert read.published_parsed[:6] == ISSUED.timetuple()[:6]
+        if form == "atom.xml":
+            assert read.updated_parsed[:6] == ISSUED.timetuple()[:6]
+        assert "18\u00a0Nov\u00a02026" in read.content[0].value
+
+
+def test_a_thumbnail_is_a_child_of_its_entry() -> None:
+    shown, hidden = (
+        swin(1, thumbnail_url="https://t.example/1.png"),
+        swin(2, thumbnail_url="data:image/png,x"),
+    )
+    made = files([digest(Section("Swin", (shown, hidden)))])
+    thumbnail = "{http://search.yahoo.com/mrss/}thumbnail"
+    for found in (list(atom(made).iter(f"{ATOM}entry")), list(rss(made).iter("item"))):
+        assert [one.get("url") for one in found[0].findall(thumbnail)] == ["https://t.example/1.png"]
+        assert found[1].find(thumbnail) is None
+    assert [item.get("image") for item in items(made)] == ["https://t.example/1.png", None]
+
+
+def test_the_locale_of_the_process_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def touched(*_: object) -> str:
+        raise AssertionError("every thread shares it")
+
+    monkeypatch.setattr(locale, "setlocale", touched)
+    assert files([sample()])
+
+
+# --- older entries ----------------------------------------------------------------------------
+
+
+def days(number: int, papers: int) -> list[Digest]:
+    """Digests of so many days, newest first, each of so many papers."""
+    return [
+        digest(
+            Section("Swin", tuple(swin(papers * day + one) for one in range(papers))),
+            issued_at=ISSUED + timedelta(days=day),
+        )
+        for day in reversed(range(number))
+    ]
+
+
+def numbers(document: bytes) -> list[int]:
+    """The numbers of the papers in a feed, from their ids."""
+    return [int(number) for number in re.findall(rb"/arxiv:2611\.(\d+)", document)]
+
+
+def following(document: bytes) -> str:
+    """The name of the document with the entries before, if there is one."""
+    if document.startswith(b"{"):
+        found = json.loads(document).get("next_url", "")
+    else:
+        links = {link.get("rel"): link.get("href", "") for link in parsed(document).iter(f"{ATOM}link")}
+        found = links.get("prev-archive", "")
+    return str(found).rpartition("/")[2]
+
+
+@pytest.mark.parametrize("form", ["atom.xml", "rss.xml", "feed.json"])
+def test_older_entries_are_found_by_going_back_from_document_to_document(form: str) -> None:
+    made = files(days(9, 3), entries=10)
+    names = [form]
+    while name := following(made[names[-1]]):
+        names.append(name)
+    assert len(names) == 3
+    stem, suffix = form.split(".")
+    assert names[1:] == [f"{stem}-2.{suffix}", f"{stem}-1.{suffix}"]
+    newest, *_ = found = [list(dict.fromkeys(numbers(made[name]))) for name in names]
+    assert len(newest) == 10
+    assert sorted({number for document in found for number in document}) == list(range(27))
+
+
+def test_an_archived_document_says_so_and_where_the_current_one_is() -> None:
+    made = files(days(9, 3), entries=10)
+    assert {"atom-1.xml", "atom-2.xml", "rss-1.xml", "rss-2.xml", "feed-1.json", "feed-2.json"} < set(made)
+    history = "{http://purl.org/syndication/history/1.0}archive"
+    for form, root in (("atom", parsed(made["atom-2.xml"])), ("rss", parsed(made["rss-2.xml"])[0])):
+        assert root.find(history) is not None
+        found = {link.get("rel"): link.get("href") for link in root.findall(f"{ATOM}link")}
+        assert (
+            found.items()
+            >= {
+                "self": f"{BASE}/feeds/swin/{form}-2.xml",
+                "current": f"{BASE}/feeds/swin/{form}.xml",
+                "prev-archive": f"{BASE}/feeds/swin/{form}-1.xml",
+            }.items()
+        )
+    assert atom(made).find(history) is None
+
+
+@given(st.lists(st.integers(0, 7), max_size=12), st.integers(1, 9), st.sampled_from(["paper", "digest"]))
+def test_no_entry_falls_between_the_documents_and_archived_ones_never_change(
+    sizes: list[int], entries: int, entry: str
+) -> None:
+    digests: list[Digest] = []
+    archived: dict[str, bytes] = {}
+    for day, size in enumerate(sizes):
+        section = Section("Swin", tuple(swin(10 * day + one) for one in range(size)))
+        digests.insert(0, digest(section, issued_at=ISSUED + timedelta(days=day)))
+        made = files(digests, entries=entries, entry=entry, formats=("json",))
+        assert {name: made[name] for name in archived} == archived
+        archived = {name: content for name, content in made.items() if name != "feed.json"}
+        every = {item["id"] for content in made.values() for item in json.loads(content)["items"]}
+        wanted = sum(sizes[: day + 1]) if entry == "paper" else len(list(filter(None, sizes[: day + 1])))
+        assert len(every) == wanted
+        assert len(json.loads(made["feed.json"])["items"]) == min(entries, wanted)
+
+
+def test_what_is_archived_is_read_again_only_when_it_would_change() -> None:
+    digests = days(9, 3)
+    asked: list[str] = []
+
+    def read(ids: Sequence[str]) -> dict[str, Digest]:
+        asked.extend(ids)
+        return {one.id: one for one in digests if one.id in ids}
+
+    def rendered(published: Iterable[str], made: str, **settings: object) -> dict[str, bytes]:
+        asked.clear()
+        full = Shelf(tuple(one.summary for one in digests), read, frozenset(published), made)
+        found = renderer(**{"entries": 10} | settings).render(profile(), full)
+        return {artifact.path: artifact.content for artifact in found}
+
+    first = rendered((), "")
+    assert len(asked) == 8 + 4
+    made = first[MADE].decode()
+    again = rendered(first, made)
+    assert set(again) == {"atom.xml", "rss.xml", "feed.json", MADE}
+    assert asked == [one.id for one in digests[:4]]
+    assert again.items() <= first.items()
+    assert set(rendered(set(first) - {"rss-1.xml"}, made)) == {
+        *again,
+        "atom-1.xml",
+        "rss-1.xml",
+        "feed-1.json",
+    }
+    assert set(rendered(first, made, base_url="https://moved.example.net")) == set(first)
+    assert list(first)[-1] == MADE
+
+
+# --- one entry for each digest, and feeds of interests ----------------------------------------
+
+
+def test_a_whole_digest_can_be_one_entry() -> None:
+    made = files([sample()], entry="digest")
+    (item,) = items(made)
+    assert item["id"] == f"tag:me.example.org,2026:digest/swin/{sample().id}"
+    assert item["title"] == "6 papers: Talking face 1, Swin 3, 2 by title"
+    assert item["url"] == f"{BASE}/archive/swin/{sample().id}.html"
+    assert item["date_published"] == ISSUED.isoformat()
+    assert item["tags"] == ["Talking face", "Swin"]
+    html = item["content_html"]
+    for one in (*sample().recommendations, *sample().overflow):
+        assert one.paper.title in re.sub("<[^>]*>", "", html).replace("&amp;", "&")
+    assert html.index("Whisper to Wink") < html.index("Lanterns 2:") < html.index("Also matched")
+    assert "Could not be read: bioRxiv" in html
+    (alone,) = items(files([sample()], entry="digest", person=profile(channels=("feeds",))))
+    assert "url" not in alone
+    assert next(atom(made).iter(f"{ATOM}entry")).findtext(f"{ATOM}content") == html
+
+
+def test_an_entry_of_very_many_papers_stays_small_and_names_them() -> None:
+    many = large(240)
+    shown = replace(many.sections[0], recommendations=many.sections[0].recommendations[:90])
+    more = replace(many, sections=(shown,), overflow=many.recommendations[90:])
+    for entry in ("paper", "digest"):
+        made = files([more], entry=entry)
+        assert all(len(content) < 5_000_000 for content in made.values())
+        assert "and 50 more" in items(made)[-1]["content_html"]
+    (item,) = items(files([more], entry="digest"))
+    assert len(item["content_html"]) < 100_000
+    assert item["content_html"].count("<h3>") < 90
+    assert "<p>And:</p>" in item["content_html"]
+
+
+def test_an_interest_has_a_feed_of_its_own_if_that_is_asked_for() -> None:
+    made = files([sample()], per_interest=True)
+    swins, talks = (json.loads(made[f"{name}/feed.json"]) for name in ("swin", "talking-face"))
+    assert set(made) == {
+        f"{folder}{name}"
+        for folder in ("", "swin/", "talking-face/")
+        for name in ("atom.xml", "rss.xml", "feed.json")
+    }
+    assert [item["title"] for item in talks["items"]] == [talking(1).paper.title]
+    # A paper that both want stands in both, under ids of their own and with all its evidence.
+    assert [item["title"] for item in swins["items"]] == [item["title"] for item in items(made)]
+    assert swins["items"][0]["id"] == "tag:me.example.org,2026:digest/swin/swin/arxiv:2611.00001"
+    assert "talking face</em> in title" in swins["items"][0]["content_html"]
+    assert talks["title"] == "Vision transformers and faces: Talking face"
+    assert talks["feed_url"] == f"{BASE}/feeds/swin/talking-face/feed.json"
+    assert b'href="../../feed.css"' in made["swin/atom.xml"]
+
+
+def test_folders_of_interests_are_told_apart() -> None:
+    made = folders(["Talking face", "talking-face", "Gesichter für Kühe", "顔", "..", "x" * 200])
+    assert list(made.values())[:3] == ["talking-face", "talking-face-87078599", "gesichter-fur-kuhe"]
+    assert len(set(made.values())) == 6
+    assert all(re.fullmatch("[a-z0-9-]{1,80}", name) for name in made.values())
+    assert folders(["Talking face"])["Talking face"] == made["Talking face"]
+
+
+# --- of all profiles --------------------------------------------------------------------------
+
+
+def of_all(digests: Sequence[Digest], *people: Profile, **settings: object) -> dict[str, bytes]:
+    full = shelf(sorted(digests, key=lambda one: one.issued_at, reverse=True))
+    found = renderer(**settings).of_all(people, full.summaries, full.read)
+    return {artifact.path: artifact.content for artifact in found}
+
+
+def test_the_feed_of_all_has_each_paper_once_and_says_whose_it_is() -> None:
+    mine = digest(Section("Swin", (swin(1), swin(2))))
+    yours = replace(
+        digest(Section("Lamps", (swin(2), swin(3))), issued_at=ISSUED + timedelta(hours=1)),
+        id="you-1",
+        profile="you",
+    )
+    gone = replace(
+        digest(Section("Swin", (swin(9),)), issued_at=ISSUED + timedelta(hours=2)), id="x", profile="gone"
+    )
+    private = replace(gone, id="y", profile="private")
+    people = profile(), profile("you", title="Lamps & more"), profile("private", channels=("email",))
+    made = of_all([mine, yours, gone, private], *people)
+    found = items(made)
+    assert [item["id"] for item in found] == [
+        f"tag:me.example.org,2026:digest-of-all/arxiv:2611.0000{number}" for number in (3, 1, 2)
+    ]
+    assert [item["tags"][0] for item in found] == ["Lamps & more", *[profile().title] * 2]
+    (source, *_) = (entry.find(f"{ATOM}source") for entry in atom(made).iter(f"{ATOM}entry"))
+    assert source is not None
+    assert source.findtext(f"{ATOM}id") == "tag:me.example.org,2026:digest/you"
+    assert source.findtext(f"{ATOM}title") == "Lamps & more"
+    item = next(rss(made).iter("item")).find("source")
+    assert item is not None
+    assert (item.text, item.get("url")) == ("Lamps & more", f"{BASE}/feeds/you/rss.xml")
+    assert items(of_all([mine, yours], *people, entries=2)) == found[:2]
+    assert len(items(of_all([mine, yours], *people, entry="digest"))) == 2
+    at_once = of_all([mine, replace(yours, issued_at=ISSUED)], *people)
+    dates = [item["date_published"] for item in items(at_once)]
+    assert dates == sorted(set(dates), reverse=True)
+    assert dates[0] == ISSUED.isoformat()
+
+
+def test_the_list_of_feeds_can_be_subscribed_to_as_a_whole() -> None:
+    people = profile(title=HOSTILE[6]), profile("you"), profile("private", channels=("email", "archive"))
+    root = parsed(of_all([], *people, per_interest=True)["feeds.opml"])
+    outlines = list(root.iter("outline"))
+    assert [outline.get("xmlUrl", "").removeprefix(f"{BASE}/feeds/") for outline in outlines] == [
+        "atom.xml",
+        *(
+            f"{name}{interest}atom.xml"
+            for name in ("swin/", "you/")
+            for interest in ("", "swin/", "talking-face/")
+        ),
+    ]
+    assert outlines[1].get("text") == one_line(HOSTILE[6])
+    assert {outline.get("type") for outline in outlines} == {"rss"}
+    assert outlines[1].get("htmlUrl") == f"{BASE}/archive/swin/index.html"
+    only_json = parsed(of_all([], *people, formats=("json",))["feeds.opml"])
+    assert next(only_json.iter("outline")).get("xmlUrl") == f"{BASE}/feeds/feed.json"
+
+
+# --- hostile ----------------------------------------------------------------------------------
+
+
 def test_hostile_papers_never_lose_a_feed_and_none_of_their_words() -> None:
     made = files([hostile()], person=profile(title=HOSTILE[6]))
     titles = [one_line(readable(text).text) for text in HOSTILE]
     assert [item["title"] for item in items(made)] == titles
-    assert [entry.findtext(f"{ATOM}title") for entry in atom(made).iter(f"{ATOM}entry")] == titles
-    assert [item.findtext("title") for item in rss(made).iter("item")] == titles
+    # What reads as the end of an element is told apart from one, by a sign that nobody sees.
+    apart = [title.replace("</", "<\u2060/") for title in titles]
+    assert [entry.findtext(f"{ATOM}title") for entry in atom(made).iter(f"{ATOM}entry")] == apart
+    assert [item.findtext("title") for item in rss(made).iter("item")] == apart
     for item in items(made):
         assert "<mark>Tail</mark>" in item["content_html"]
         assert not re.search(r"<(?:script|img|style)|(?:href|src)=\"(?!https?:)", item["content_html"])

@@ -18,12 +18,13 @@ from digests import elements, seen
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from served import PUBLIC, asked, composed, judged, mailed, serving
-from world import configure, paper
+from world import configure, digests_of, paper
 
 from digest import app
 from digest.cli import cli
 from digest.core.feedback import OPINION, OPINIONS, is_signed, link, sign
 from digest.core.model import Opinion, Paper, PaperId
+from digest.core.shelf import shelf
 from digest.credentials import own_key
 from digest.errors import ConfigError, CredentialError
 
@@ -180,9 +181,9 @@ def test_feeds_and_archive_never_hold_a_token(tmp_path: Path) -> None:
     config = composed(tmp_path, *PAPERS)
     made = app.load(str(config), {})
     with made.store() as store:
-        digests = store.digests("me")
+        digests = digests_of(store, "me")
     (profile,) = made.profiles()
-    public = [*made.feeds.render(profile, digests), *made.archive.render(profile, digests)]
+    public = [*made.feeds.render(profile, shelf(digests)), *made.archive.render(profile, shelf(digests))]
     assert public
     assert not [artifact.path for artifact in public if b"/opinion/" in artifact.content]
 

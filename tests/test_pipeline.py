@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Barrier
 
 import pytest
-from world import DAY, HOUR, NOON, ListSource, Shelf, listings, paper, profile, report
+from world import DAY, HOUR, NOON, ListSource, Shelf, digests_of, listings, paper, profile, report
 
 from digest import pipeline
 from digest.core.model import (
@@ -29,6 +29,7 @@ from digest.core.model import (
     SourceReport,
 )
 from digest.core.relevance import Words
+from digest.core.shelf import Shelf as DigestShelf
 from digest.core.verdict import Verdict
 from digest.errors import (
     ConfigError,
@@ -67,8 +68,8 @@ class Letters:
 class Lists:
     """Renders the ids of all digests of a profile into one file."""
 
-    def render(self, profile: Profile, digests: Sequence[Digest]) -> Iterable[Artifact]:
-        yield Artifact("list.txt", "\n".join(digest.id for digest in digests).encode())
+    def render(self, profile: Profile, shelf: DigestShelf) -> Iterable[Artifact]:
+        yield Artifact("list.txt", "\n".join(summary.id for summary in shelf.summaries).encode())
 
 
 class Wall:
@@ -81,6 +82,12 @@ class Wall:
         before = dict(self.files)
         self.files |= {artifact.path: artifact.content for artifact in artifacts}
         return len(self.files) - len(before)
+
+    def published(self, folder: str) -> frozenset[str]:
+        return frozenset(path.removeprefix(f"{folder}/") for path in self.files if path.startswith(folder))
+
+    def read(self, path: str) -> bytes:
+        return self.files.get(path, b"")
 
 
 class Postman:
@@ -671,7 +678,7 @@ def test_papers_beyond_the_limit_can_wait_for_the_next_digest(store: Store) -> N
     assert titles(first) == ["Swin, Swin, Swin"]
     assert first.digest.overflow == ()
     assert [item.paper.title for item in first.digest.waiting] == ["Swin, Swin, fern"]
-    assert store.digests("me") == (first.digest,)
+    assert digests_of(store, "me") == (first.digest,)
     waiting = explained(store, PATIENT, "fern", at=NOON + DAY)
     assert (waiting.verdict.state, waiting.verdict.digest) == ("waiting", first.digest.id)
     assert waiting.coming is not None
@@ -904,7 +911,7 @@ def test_files_of_a_profile_that_is_gone_fail_visibly(composed: Store) -> None:
 
 def test_a_template_that_fails_holds_the_files_back_until_it_is_mended(composed: Store) -> None:
     class Torn(Lists):
-        def render(self, profile: Profile, digests: Sequence[Digest]) -> Iterable[Artifact]:
+        def render(self, profile: Profile, shelf: DigestShelf) -> Iterable[Artifact]:
             raise RenderError("no such name", place="archive.html.j2:3")
 
     torn = pipeline.Outputs(None, {"archive": Torn}, Wall)

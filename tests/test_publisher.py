@@ -43,6 +43,17 @@ def test_changed_file_is_replaced_while_a_reader_keeps_the_old_one(tmp_path: Pat
     assert files(tmp_path) == {FEED.path: b"changed"}
 
 
+def test_it_says_what_is_there(tmp_path: Path) -> None:
+    publisher = FilePublisher(tmp_path)
+    publisher.publish(
+        [FEED, Artifact("feeds/vision/swin/atom.xml", b"x"), Artifact("feeds/feeds.opml", b"y")]
+    )
+    assert publisher.published("feeds/vision") == {"atom.xml", "swin/atom.xml"}
+    assert publisher.published("archive/vision") == frozenset()
+    assert publisher.read("feeds/feeds.opml") == b"y"
+    assert publisher.read("feeds/vision") == publisher.read("nothing") == b""
+
+
 @pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
 @pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0, 0o644)])
 def test_others_may_read_as_far_as_the_umask_lets_them(tmp_path: Path, umask: int, mode: int) -> None:

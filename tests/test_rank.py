@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from commands import Run
 from topics import SUBJECTS, library, written
-from world import DAY, NOON, configure, listings, report
+from world import DAY, NOON, configure, digests_of, listings, report
 
 from digest import app, pipeline
 from digest.core.model import Opinion, Paper
@@ -400,7 +400,7 @@ def test_a_ranker_next_to_the_configuration_says_what_is_related(tmp_path: Path,
     ]
     assert run("run", "--config", config, "--at", NOON.isoformat()) == 0
     with app.load(str(config), {}).store() as store:
-        (digest,) = store.digests("me")
+        (digest,) = digests_of(store, "me")
     (found,) = digest.sections
     assert (found.kind, [one.paper for one in found.recommendations]) == ("related", [OTHER])
     assert found.recommendations[0].note == f"{len(OTHER.title)} letters"

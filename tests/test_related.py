@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from digests import seen
 from topics import SUBJECTS, library, written
-from world import DAY, NOON, configure, listings, paper, profile, report
+from world import DAY, NOON, configure, digests_of, listings, paper, profile, report
 
 from digest import app, pipeline
 from digest.core.model import (
@@ -32,6 +32,7 @@ from digest.core.model import (
 from digest.core.query import compile_interest
 from digest.core.related import Relative, need, section
 from digest.core.relevance import Words
+from digest.core.shelf import shelf
 from digest.desk import MakeRanker
 from digest.ports import Ranker
 from digest.store.store import Store
@@ -202,7 +203,7 @@ def test_a_related_paper_is_shown_once_and_comes_back_from_the_store_as_it_was(s
     digest = compose(store)
     assert digest is not None
     assert related(digest) == [NEAR]
-    assert store.digests("me") == (digest,)
+    assert digests_of(store, "me") == (digest,)
     came(store, written("ferns", 103, more="fern"), NEAR, at=NOON + DAY)
     following = compose(store, at=NOON + DAY)
     assert following is not None
@@ -219,7 +220,7 @@ def test_an_interest_may_be_called_as_the_section_is(store: Store) -> None:
         ("section", "Related"),
         ("related", "Related"),
     ]
-    assert store.digests("me") == (digest,)
+    assert digests_of(store, "me") == (digest,)
 
 
 def test_a_paper_is_related_to_the_interest_that_it_is_nearest_to(empty: Store) -> None:
@@ -316,7 +317,7 @@ def test_the_reason_stands_in_mail_archive_and_feeds(tmp_path: Path) -> None:
     note = item(digest, NEAR).note
     assert note.endswith(" with Ferns & <mosses> papers")
     files = {one.path: one.content.decode() for one in made.files(who, digest)}
-    files |= {one.path: one.content.decode() for one in made.archive.render(who, [digest])}
+    files |= {one.path: one.content.decode() for one in made.archive.render(who, shelf([digest]))}
     message = message_from_bytes(files.pop("me/digest.eml").encode(), policy=default)
     plain, html = (part.get_content() for part in message.iter_parts())
     shown = {path for path, content in files.items() if note in " ".join(unescape(unescape(content)).split())}
@@ -453,7 +454,7 @@ def test_a_lesson_is_kept_and_shared_by_all_who_want_the_same(store: Store) -> N
     assert taught(store, me, you, they) == [("fern",), ("moss",)]
     came(store, written("ferns", 103, share=0.6), at=NOON + DAY)
     assert taught(store, me, you, they, at=NOON + DAY) == []
-    assert [len(related(store.digests(name)[0])) for name in ("me", "you")] == [1, 1]
+    assert [len(related(digests_of(store, name)[0])) for name in ("me", "you")] == [1, 1]
 
 
 def test_a_lesson_is_learned_again_when_a_tenth_more_papers_are_stored(store: Store) -> None:
@@ -555,7 +556,7 @@ def test_a_paper_that_was_passed_over_comes_once_when_it_draws_attention(lively:
     assert attention == "▲ 50 since it was passed over"
     assert words.endswith(" with Ferns papers")
     assert sum(part.value for part in one.parts) == pytest.approx(one.score)
-    assert lively.digests("me") == (digest,)
+    assert digests_of(lively, "me") == (digest,)
     verdict = explained(lively, HALFWAY, at=NOON + 3 * DAY).verdict
     assert (verdict.state, verdict.section, verdict.slot) == ("shown", "Second look", NOON + 2 * DAY)
     voted(lively, HALFWAY, upvotes=90, at=NOON + 3 * DAY)

@@ -18,8 +18,9 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
-from world import DAY, HOUR, NOON, listings, paper, report
+from world import DAY, HOUR, NOON, digests_of, listings, paper, report
 
+from digest.core.access import Access
 from digest.core.model import (
     Appearance,
     DeliveryState,
@@ -151,7 +152,7 @@ def test_two_records_that_turn_out_to_be_one_paper_become_one(store: Store) -> N
     assert stored.paper.doi == "10.1234/swin"
     assert len(stored.listings) == 1
     assert {one.digest for one in store.appearances("me", stored.paper.id)} == {"me-20261120T120000Z"}
-    (kept,) = store.digests("me")
+    (kept,) = digests_of(store, "me")
     assert [item.paper for item in kept.recommendations] == [by_title, by_doi]
 
 
@@ -230,7 +231,7 @@ def test_a_digest_comes_back_as_it_was_even_when_its_papers_changed(store: Store
     assert store.last_told("me") == ()
     assert store.save("me", Progress(NOON, 3), made, ())
     store.add(listings(replace(first.paper, title="Swin, second version")), (), report())
-    assert store.digests("me") == (made,)
+    assert digests_of(store, "me") == (made,)
     assert store.last_told("me") == made.reports
     assert store.last_told("other") == ()
     assert store.progress("me") == Progress(NOON, 3)
@@ -241,6 +242,32 @@ def test_a_digest_comes_back_as_it_was_even_when_its_papers_changed(store: Store
     assert (nearly.kind, nearly.missing) == ("near_miss", ("x",))
 
 
+def test_a_summary_says_what_a_digest_holds_without_reading_it(store: Store) -> None:
+    store.add(listings(*(paper(f"Swin {number}") for number in range(5))), (), report())
+    one, two, three, four, five = (recommend(stored.listings[0]) for stored in store.papers_since())
+    full = replace(
+        digest(),
+        sections=(Section("Swin", (one, two)), Section("Related", (three,), "related")),
+        overflow=(four,),
+        near_misses=(five,),
+    )
+    bare = replace(digest(), id="later", slot=NOON + HOUR, issued_at=NOON + HOUR, sections=())
+    assert store.save("me", Progress(NOON, 1), full, ())
+    assert store.save("me", Progress(NOON + HOUR, 1), bare, ())
+    assert store.save("you", Progress(NOON, 1), replace(full, id="yours", profile="you"), ())
+    assert store.summaries("me") == (bare.summary, full.summary)
+    assert [summary.profile for summary in store.newest_summaries(9)] == ["me", "me", "you"]
+    assert store.newest_summaries(1) == (bare.summary,)
+    assert store.digests([full.id, "unknown"]) == {full.id: full}
+    assert (full.summary.papers, bare.summary.papers) == (3, 0)
+
+
+def test_what_is_settled_stays(store: Store) -> None:
+    assert store.settle("authority", "me.example.org") == "me.example.org"
+    assert store.settle("authority", "you.example.org") == "me.example.org"
+    assert store.settle("another", "x") == "x"
+
+
 def test_what_waits_is_what_the_last_digest_kept_in_its_order_and_was_not_shown(store: Store) -> None:
     by_title, by_doi = paper("Swin in the Journal"), paper("Swin in a Journal", doi="10.1234/swin")
     store.add(listings(by_title, by_doi, paper("Other Swin")), (), report())
@@ -248,7 +275,7 @@ def test_what_waits_is_what_the_last_digest_kept_in_its_order_and_was_not_shown(
     papers = [recommend(stored.listings[0]) for stored in store.papers_since()]
     made = replace(digest(), sections=(), waiting=tuple(papers[::-1]))
     assert store.save("me", Progress(NOON, 4), made, ())
-    assert store.digests("me") == (made,)
+    assert digests_of(store, "me") == (made,)
     assert [stored.paper.title for stored in store.waiting("me", sources=("a",))] == ["Swin"]
     store.add(listings(replace(by_doi, title="Swin in the Journal")), (), report())
     waiting = [stored.paper.id for stored in store.waiting("me")]
@@ -264,7 +291,7 @@ def test_a_slot_is_composed_once(store: Store) -> None:
     assert not store.save("me", Progress(NOON, 1), digest(), ())
     assert not store.save("me", Progress(NOON - HOUR, 1), None, ())
     assert store.save("me", Progress(NOON + HOUR, 2), None, ())
-    assert len(store.digests("me")) == 1
+    assert len(digests_of(store, "me")) == 1
 
 
 def test_the_outbox_goes_from_planned_to_sent(store: Store) -> None:
@@ -304,7 +331,7 @@ def test_nothing_of_a_failed_transaction_stays(store: Store) -> None:
     with pytest.raises(Exception, match="No row"):
         store.save("me", Progress(NOON, 1), digest(recommend(stored.listings[0]), unknown), ())
     assert store.progress("me") is None
-    assert store.digests("me") == ()
+    assert digests_of(store, "me") == ()
 
 
 def test_an_opinion_is_kept_changed_and_forgotten_and_counted_when_it_changes(store: Store) -> None:
@@ -496,3 +523,32 @@ def test_a_folder_that_cannot_be_made_is_a_store_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="cannot be written"), locked(tmp_path / "file" / "data", wait=0):
         pass
+
+
+# --- who may read what is served --------------------------------------------------------------
+
+
+def test_access_is_given_once_to_a_name_and_again_when_it_was_revoked(store: Store) -> None:
+    anna = Access("anna", "1", None, NOON)
+    assert store.give_access(anna)
+    assert not store.give_access(replace(anna, hash="2", profile="me"))
+    assert store.access() == (anna,)
+    assert store.revoke_access("anna")
+    assert not store.revoke_access("anna")
+    assert not store.revoke_access("ben")
+    assert store.access() == (replace(anna, hash=""),)
+    again = Access("anna", "2", "me", NOON + HOUR)
+    assert store.give_access(again)
+    assert store.access() == (again,)
+
+
+def test_the_progress_of_all_profiles_is_that_of_each(store: Store) -> None:
+    for name, slot in (("me", NOON), ("you", NOON - DAY)):
+        assert store.save(name, Progress(slot, 3), None, [])
+    assert store.all_progress() == {"me": store.progress("me"), "you": store.progress("you")}
+
+
+def test_who_only_looks_waits_for_nobody_who_writes(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/digest.db"
+    with closing(Store(url)) as writer, writer._writing(), closing(Store(url)) as reader:  # noqa: SLF001
+        assert reader.access() == ()

@@ -7,8 +7,19 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from digest.core.identity import paper_id
-from digest.core.model import Interest, Listing, Page, Paper, Period, Profile, Reading, Request, SourceReport
-from digest.ports import Plan
+from digest.core.model import (
+    Digest,
+    Interest,
+    Listing,
+    Page,
+    Paper,
+    Period,
+    Profile,
+    Reading,
+    Request,
+    SourceReport,
+)
+from digest.ports import Plan, Store
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -113,3 +124,10 @@ def configure(
         text = PROFILE.format(name=name, recipients=recipients)
         (folder / "profiles" / f"{name}.toml").write_text(text, encoding="utf-8")
     return path
+
+
+def digests_of(store: Store, profile: str) -> tuple[Digest, ...]:
+    """The digests of a profile that a store holds, newest first."""
+    ids = [summary.id for summary in store.summaries(profile)]
+    read = store.digests(ids)
+    return tuple(read[one] for one in ids)

@@ -60,6 +60,9 @@ def _findings(config: str | None, *, online: bool) -> Iterator[_Finding]:
     yield _checked("database", lambda: _database(app))
     yield _checked("ranker", lambda: app.ranker().version)
     yield _checked("templates", lambda: _templates(app))
+    if app.config.feeds.base_url is None:
+        where = app.config.feeds.address
+        yield _Finding("feeds", f"found at {where}, by `digest serve`; elsewhere, set feeds.base_url", 0)
     email = app.config.email
     if email is None:
         yield _Finding("mail", "no server is configured: feeds and archive alone", 0)
@@ -95,14 +98,21 @@ def _templates(app: App) -> str:
     from digest import pipeline, resources
     from digest.app import now
     from digest.core.sample import with_everything
+    from digest.core.shelf import shelf
 
     profile = app.config.profiles[0]
     with app.store() as store:
         digest = with_everything(pipeline.draft(store, profile, app.ranker, now=now()))
-    for files in (app.files(profile, digest), app.archive.render(profile, [digest])):
+    digests = shelf([digest])
+    whole = app.feed_renderer(entry="digest")
+    for files in (
+        app.files(profile, digest),
+        whole.render(profile, digests),
+        app.archive.render(profile, digests),
+    ):
         for _ in files:
             pass
-    app.archive.overview([profile])
+    app.archive.overview([profile], [digest.summary])
     shown = {"nonce": "", "title": profile.title, "paper": digest.overflow[0].paper}
     for state in ("comes", "is_stopped", "stopped", "started"):
         app.web_page("stop.html.j2", state=state, address="", **shown)

@@ -133,6 +133,13 @@ class FeedsTable(_Table):
     base_url: HttpUrl | None = None
     formats: Annotated[list[Literal["rss", "atom", "json"]], Field(min_length=1)] = ["rss", "atom", "json"]
     entries: Annotated[int, Field(gt=0, le=1000)] = 100
+    entry: Literal["paper", "digest"] = "paper"
+    per_interest: bool = False
+
+    @property
+    def address(self) -> str:
+        """Where feeds are found: unless it is said, at `digest serve`, because a feed must name itself."""
+        return self.base_url or "http://127.0.0.1:8470"
 
 
 class ServeTable(_Table):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import quote, urlsplit
 
 from digest.core.lines import clean, one_line
 from digest.core.model import Paper
 from digest.core.tex import readable
 
-_URL_SAFE = "%:/?#[]@!$&'()*+,;=-._~"  # RFC 3986, 2.2 and 2.3
+_NOT_ENCODED = re.compile("%(?![0-9A-Fa-f]{2})")
+_URL_SAFE = "%:/?#@!$&'()*+,;=-._~"  # RFC 3986, 2.2 and 2.3; brackets stand around a host alone (3.2.2)
 _LONGEST_SEARCH = 200  # characters of a title
 _LONGEST_URL = 2000  # what every client takes
 
@@ -30,7 +32,10 @@ def http_url(url: str | None) -> str:
         return ""
     if clean(url) != url or "\n" in url or "\t" in url:
         return ""
-    return quote(url, safe=_URL_SAFE)
+    # Whoever looks for an address looks for its scheme in lower case (RFC 3986, 3.1).
+    host = f"{parts.scheme}://{parts.netloc}"
+    rest = _NOT_ENCODED.sub("%25", url[len(host) :])
+    return quote(host, safe=f"{_URL_SAFE}[]") + quote(rest, safe=_URL_SAFE)
 
 
 def page(paper: Paper) -> str:

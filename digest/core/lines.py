@@ -6,10 +6,13 @@ import re
 
 # Line separators of `str.splitlines` that are no line feed: words on both sides must not join.
 _SEPARATOR = re.compile(r"\r\n?|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
-# What XML 1.0, 2.2 forbids, the other controls, and the explicit directional formatting of Unicode
-# (UAX 9, 2): an override that a title leaves open would turn the rest of the line around.
+# What XML 1.0, 2.2 forbids, the other controls, the noncharacters of Unicode (23.7), and its explicit
+# directional formatting (UAX 9, 2): an override that a title leaves open would turn the rest of the line
+# around.
 _UNWANTED = re.compile(
-    "[\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"
+    "[\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef"
+    + "".join(f"{chr(plane << 16 | 0xFFFE)}{chr(plane << 16 | 0xFFFF)}" for plane in range(17))
+    + "]"
 )
 _LAST_WORD = re.compile(r"\s\S*$")
 

@@ -304,6 +304,32 @@ class Section:
     kind: SectionKind = "section"
 
 
+class SectionCount(NamedTuple):
+    """How many papers a section of a digest has."""
+
+    interest: str  # as of `Section`
+    papers: int
+    kind: SectionKind = "section"
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A digest without its papers, as an index of digests shows it."""
+
+    id: str  # of the digest, as all that follows
+    profile: str
+    slot: datetime
+    issued_at: datetime
+    scanned: int
+    sections: tuple[SectionCount, ...]
+    overflow: int = 0
+
+    @property
+    def papers(self) -> int:
+        """How many papers are in its sections."""
+        return sum(section.papers for section in self.sections)
+
+
 @dataclass(frozen=True, slots=True)
 class Digest:
     """What one profile is shown for one slot; equal digests render to equal bytes."""
@@ -327,6 +353,19 @@ class Digest:
     def recommendations(self) -> tuple[Recommendation, ...]:
         """The papers of all sections in reading order."""
         return tuple(item for section in self.sections for item in section.recommendations)
+
+    @property
+    def summary(self) -> Summary:
+        """The digest without its papers."""
+        return Summary(
+            self.id,
+            self.profile,
+            self.slot,
+            self.issued_at,
+            self.scanned,
+            tuple(SectionCount(one.interest, len(one.recommendations), one.kind) for one in self.sections),
+            len(self.overflow),
+        )
 
 
 @dataclass(frozen=True, slots=True)

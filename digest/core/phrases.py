@@ -6,12 +6,14 @@ Days and numbers are written as in English, whatever the locale.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from digest.core.chart import Row
 from digest.core.highlight import Supported
 from digest.core.lines import shortened
-from digest.core.model import Digest, Paper, Profile, SectionKind, SourceReport
+from digest.core.model import Digest, Paper, Profile, SectionKind, SourceReport, Summary
 
 _WITHIN_A_FACT = re.compile("(?<=[^·]) (?=[0-9])|(?<=[0-9▲]) (?=[^·])")
 _LONGEST_NAME = 80  # characters of an interest in a line with others
@@ -40,7 +42,17 @@ _SOURCES = {
 
 def day(value: date) -> str:
     """A date as "20 Nov 2026", whatever the locale."""
-    return f"{value.day} {_MONTHS[value.month - 1][:3]} {value.year}"
+    return f"{short_day(value)} {value.year}"
+
+
+def short_day(value: date) -> str:
+    """A date as "20 Nov"."""
+    return f"{value.day} {_MONTHS[value.month - 1][:3]}"
+
+
+def month(value: date) -> str:
+    """The month of a date as "November 2026"."""
+    return f"{_MONTHS[value.month - 1]} {value.year}"
 
 
 def weekday(value: date) -> str:
@@ -102,28 +114,37 @@ def facts(recommendation: Supported) -> str:
     return _WITHIN_A_FACT.sub("\u00a0", line)
 
 
-def counts(digest: Digest) -> tuple[int, tuple[str, ...]]:
+def counts(digest: Digest | Summary) -> tuple[int, tuple[str, ...]]:
     """How many papers there are, and where: `(6, ("Swin 4", "2 by title"))`."""
+    summary = digest.summary if isinstance(digest, Digest) else digest
     shown = [
-        f"{shortened(section.interest, _LONGEST_NAME)} {len(section.recommendations)}"
-        for section in digest.sections
-        if section.recommendations
+        f"{shortened(section.interest, _LONGEST_NAME)} {section.papers}"
+        for section in summary.sections
+        if section.papers
     ]
-    titles = len(digest.overflow)
-    return len(digest.recommendations) + titles, (*shown, *([f"{titles} by title"] if titles else []))
+    titles = summary.overflow
+    return summary.papers + titles, (*shown, *([f"{titles} by title"] if titles else []))
 
 
-def heartbeat(digest: Digest) -> str:
+def heartbeat(digest: Digest | Summary) -> str:
     """The digest in one line: "6 papers of 412 · Swin 4 · Talking face 2"."""
     return " · ".join(beats(digest))
 
 
-def beats(digest: Digest) -> list[str]:
+def beats(digest: Digest | Summary) -> list[str]:
     """The parts of the heartbeat."""
     total, parts = counts(digest)
     if not total:
         return [f"No new papers among {digest.scanned}" if digest.scanned else "No new papers"]
     return [f"{quantity(total, 'paper')} of {digest.scanned}", *parts]
+
+
+def tally(row: Row, days: Iterable[date]) -> str:
+    """A row of a chart in words: "4 papers: 3 on 19 Nov, 1 on 20 Nov"."""
+    found = ", ".join(
+        f"{papers} on {short_day(day)}" for papers, day in zip(row.papers, days, strict=True) if papers
+    )
+    return f"{quantity(row.total, 'paper')}: {found}" if found else "no papers"
 
 
 def gaps(digest: Digest) -> tuple[SourceReport, ...]:
@@ -203,6 +224,6 @@ def explained(kind: SectionKind) -> str:
     return _KINDS.get(kind, "")
 
 
-def due(profile: Profile, digest: Digest) -> datetime:
+def due(profile: Profile, digest: Digest | Summary) -> datetime:
     """When the digest was due, in the profile's own time zone."""
     return digest.slot.astimezone(ZoneInfo(profile.schedule.timezone)) if profile.schedule else digest.slot

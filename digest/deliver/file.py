@@ -9,12 +9,15 @@ import errno
 import os
 import secrets
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path, PureWindowsPath
 
 from digest.core.model import Artifact
 from digest.errors import DeliveryError, PermanentDeliveryError, TransientDeliveryError
 
 _MODE = 0o644  # less the umask: web servers run as somebody else
+
+_AN_HOUR = 3600  # seconds, longer than any file takes
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _FORBIDDEN = frozenset(
@@ -43,7 +46,26 @@ class FilePublisher:
 
         Raises TransientDeliveryError, PermanentDeliveryError; the files before the failed one stay.
         """
-        return sum(self._write(artifact) for artifact in artifacts)
+        written = [self._target(artifact.path) for artifact in artifacts if self._write(artifact)]
+        for newest in {target.parent: target for target in written}.values():
+            _sweep(newest)
+        return len(written)
+
+    def published(self, folder: str) -> frozenset[str]:
+        """The paths of the files that are there, below that folder. Raises PermanentDeliveryError."""
+        root = self._target(folder)
+        return frozenset(
+            (Path(place) / name).relative_to(root).as_posix()
+            for place, _, names in os.walk(root)
+            for name in names
+        )
+
+    def read(self, path: str) -> bytes:
+        """What a published file holds; nothing when it cannot be read. Raises PermanentDeliveryError."""
+        try:
+            return self._target(path).read_bytes()
+        except OSError:
+            return b""  # it is written again
 
     def _write(self, artifact: Artifact) -> bool:
         target = self._target(artifact.path)
@@ -77,6 +99,15 @@ def _replace(target: Path, content: bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _sweep(newest: Path) -> None:
+    """Remove what killed publishers left beside a file that has just been written."""
+    with suppress(OSError):  # it is in nobody's way
+        long_ago = newest.stat().st_mtime - _AN_HOUR  # others may be publishing at this time
+        for left in newest.parent.glob(f".{'[0-9a-f]' * 16}.part"):
+            if left.stat().st_mtime < long_ago:
+                left.unlink()
 
 
 def _translated(error: OSError, target: Path) -> DeliveryError:

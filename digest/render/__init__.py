@@ -7,8 +7,11 @@ so a title can neither break a page nor hide a line of it.
 
 from __future__ import annotations
 
+import hashlib
 import re
+from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, TypeVar
@@ -77,8 +80,11 @@ def environment(*folders: Path) -> jinja2.Environment:
         day=phrases.day,
         http_url=addresses.http_url,
         marked=marked,
+        month=phrases.month,
         quantity=phrases.quantity,
         readable=lambda text: readable(str(text)).text,
+        sha256=sha256,
+        short_day=phrases.short_day,
         shortened=shortened,
         source=phrases.source_label,
         starred=starred,
@@ -86,6 +92,7 @@ def environment(*folders: Path) -> jinja2.Environment:
     )
     made.globals.update(
         badges=phrases.badges,
+        beats=phrases.beats,
         byline=phrases.byline,
         catching_up=phrases.catching_up,
         changes=phrases.changes,
@@ -98,6 +105,7 @@ def environment(*folders: Path) -> jinja2.Environment:
         links=addresses.links,
         page=addresses.page,
         spans=spans,
+        tally=phrases.tally,
         too_old=phrases.too_old,
         waiting=phrases.waiting,
         why=why,
@@ -127,6 +135,14 @@ def defined(templates: jinja2.Environment, name: str, variable: str) -> object:
             f"the template sets no {variable!r}", place=f"templates/{name}", remedy="See digest's own"
         )
     return value
+
+
+def made_with(templates: jinja2.Environment, names: Iterable[str], *values: object) -> str:
+    """A short name for all that files are made with beside digests: digest itself, templates, settings."""
+    sources = [_with(templates, name, lambda template: template.filename) for name in names]
+    texts = [Path(source).read_text(encoding="utf-8") for source in sources if source]
+    told = repr((version("digest"), texts, values))
+    return hashlib.sha256(told.encode(errors="surrogatepass")).hexdigest()[:16]
 
 
 def _with(templates: jinja2.Environment, name: str, use: Callable[[jinja2.Template], Made]) -> Made:
@@ -185,6 +201,11 @@ def _finished(context: EvalContext, value: object) -> object:
     if isinstance(value, Markup):
         return Markup(clean(value))  # noqa: S704 - taking characters out escapes nothing anew
     return clean(value) if context.autoescape else one_line(value)
+
+
+def sha256(text: str) -> str:
+    """What names an inline style sheet or script in a Content-Security-Policy (CSP 3, 2.3.1)."""
+    return b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def printed(text: str, *, is_markup: bool) -> str:

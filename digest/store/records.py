@@ -26,8 +26,10 @@ from digest.core.model import (
     Recommendation,
     ScorePart,
     Section,
+    SectionCount,
     SectionKind,
     SourceReport,
+    Summary,
 )
 
 Row: TypeAlias = RowMapping | Mapping[str, Any]
@@ -229,6 +231,23 @@ def digest(row: Row, items: Sequence[Row]) -> Digest:
         too_old=row["too_old"],
         reports=tuple(report(item) for item in row["reports"]),
         told=tuple(row["told"]),
+    )
+
+
+def summary(row: Row, counts: Sequence[Row]) -> Summary:
+    """The summary of the digest in a row, with the counts of its sections in order."""
+    return Summary(
+        id=row["id"],
+        profile=row["profile"],
+        slot=instant(row["slot"]),
+        issued_at=instant(row["issued_at"]),
+        scanned=row["scanned"],
+        sections=tuple(
+            SectionCount(one["section"], one["papers"], one["kind"])
+            for one in counts
+            if one["kind"] != "overflow"
+        ),
+        overflow=sum(one["papers"] for one in counts if one["kind"] == "overflow"),
     )
 
 

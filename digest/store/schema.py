@@ -124,6 +124,7 @@ digests = Table(
     Column("reports", JSON, nullable=False),
     Column("told", JSON, nullable=False, server_default="[]"),
     UniqueConstraint("profile", "slot"),
+    Index("digests_by_issue", "issued_at"),
 )
 
 # A paper as it was when it was recommended: evidence counts in its characters.

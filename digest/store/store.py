@@ -39,6 +39,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from digest.core import identity
+from digest.core.access import Access
 from digest.core.model import (
     Appearance,
     Channel,
@@ -57,10 +58,12 @@ from digest.core.model import (
     Request,
     SourceReport,
     StoredPaper,
+    Summary,
 )
 from digest.errors import SchemaError, StoreError
 from digest.store import records, schema
 from digest.store.schema import (
+    access,
     aliases,
     deliveries,
     digests,
@@ -72,6 +75,7 @@ from digest.store.schema import (
     progress,
     recommendations,
     reports,
+    settled,
     shown,
     snapshots,
     stopped,
@@ -138,16 +142,13 @@ class Store:
         return dialect.insert(table)
 
     def _migrate(self) -> None:
+        with self._reading() as connection:  # who only looks waits for no run that writes
+            if self._version(connection) == schema.HEAD:
+                return
         with self._engine.begin() as connection:
             tables = inspect(connection).get_table_names()
-            version = (
-                connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-                if "alembic_version" in tables
-                else None
-            )
-            if version == schema.HEAD:
-                return
-            if version is not None and str(version) > schema.HEAD:
+            version = self._version(connection)
+            if version is not None and version > schema.HEAD:
                 raise SchemaError(
                     f"this database is of version {version}, and this digest knows none after {schema.HEAD}",
                     place=self._place,
@@ -166,6 +167,13 @@ class Store:
             config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+
+    def _version(self, connection: Connection) -> str | None:
+        """The migration that a database is at."""
+        if not inspect(connection).has_table("alembic_version"):
+            return None
+        version: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+        return version
 
     # --- collect ------------------------------------------------------------------------------
 
@@ -668,29 +676,106 @@ class Store:
         with self._reading() as connection:
             return {address: records.instant(at) for address, at in connection.execute(query)}
 
+    # --- what the server asks -----------------------------------------------------------------
+
+    def give_access(self, given: Access) -> bool:
+        """Let somebody read; False if somebody of that name may already."""
+        row = {
+            "name": given.name,
+            "hash": given.hash,
+            "profile": given.profile,
+            "at": records.seconds(given.at),
+        }
+        statement = self._insert(access).values(row)
+        with self._writing() as connection:
+            done = connection.execute(
+                statement.on_conflict_do_update(
+                    index_elements=["name"], set_=row, where=access.c.hash == ""
+                ).returning(access.c.name)
+            )
+            return done.first() is not None
+
+    def revoke_access(self, name: str) -> bool:
+        """Let somebody read no more; False if nobody of that name could.
+
+        The name stays, so that what was closed once does not open itself when the last reader is gone.
+        """
+        theirs = (access.c.name == name) & (access.c.hash != "")
+        with self._writing() as connection:
+            return connection.execute(update(access).where(theirs).values(hash="")).rowcount > 0
+
+    def access(self) -> tuple[Access, ...]:
+        """Everybody to whom access was ever given, by name; the hash is empty where it was revoked."""
+        with self._reading() as connection:
+            rows = connection.execute(select(access).order_by(access.c.name))
+            return tuple(Access(row.name, row.hash, row.profile, records.instant(row.at)) for row in rows)
+
+    def all_progress(self) -> dict[str, Progress]:
+        """How far every profile has come that ever had a slot."""
+        with self._reading() as connection:
+            rows = connection.execute(select(progress))
+            return {row.profile: Progress(records.instant(row.slot), row.revision) for row in rows}
+
     # --- dispatch -----------------------------------------------------------------------------
 
-    def digests(self, profile: str) -> tuple[Digest, ...]:
-        """The digests of a profile, newest first."""
+    def digests(self, ids: Sequence[str]) -> dict[str, Digest]:
+        """The digests of these ids."""
+        found: dict[str, Digest] = {}
         with self._reading() as connection:
-            heads = (
-                connection.execute(
-                    select(digests).where(digests.c.profile == profile).order_by(digests.c.slot.desc())
+            for start in range(0, len(ids), _CHUNK):
+                part = ids[start : start + _CHUNK]
+                heads = connection.execute(select(digests).where(digests.c.id.in_(part))).mappings().all()
+                items: dict[str, list[Any]] = defaultdict(list)
+                query = (
+                    select(recommendations, snapshots.c.content)
+                    .join(snapshots)
+                    .where(recommendations.c.digest.in_(part))
+                    .order_by(recommendations.c.digest, recommendations.c.rank)
                 )
-                .mappings()
-                .all()
+                for row in connection.execute(query).mappings():
+                    items[row["digest"]].append(row)
+                found |= {head["id"]: records.digest(head, items[head["id"]]) for head in heads}
+        return found
+
+    def summaries(self, profile: str) -> tuple[Summary, ...]:
+        """What the digests of a profile hold, newest first."""
+        return self._summaries(select(digests).where(digests.c.profile == profile))
+
+    def newest_summaries(self, limit: int) -> tuple[Summary, ...]:
+        """What the digests that were made last hold, newest first, whosever they are."""
+        return self._summaries(select(digests).order_by(digests.c.issued_at.desc()).limit(limit))
+
+    def _summaries(self, query: Any) -> tuple[Summary, ...]:  # noqa: ANN401 - a select of digests
+        wanted = query.subquery()
+        counted = (
+            select(
+                recommendations.c.digest,
+                recommendations.c.section,
+                recommendations.c.kind,
+                func.count().label("papers"),
             )
-            items: dict[str, list[Any]] = defaultdict(list)
-            query = (
-                select(recommendations, snapshots.c.content)
-                .join(snapshots)
-                .join(digests)
-                .where(digests.c.profile == profile)
-                .order_by(recommendations.c.digest, recommendations.c.rank)
-            )
-            for row in connection.execute(query).mappings():
-                items[row["digest"]].append(row)
-        return tuple(records.digest(head, items[head["id"]]) for head in heads)
+            .join(wanted, wanted.c.id == recommendations.c.digest)
+            .where(recommendations.c.kind.not_in(("waiting", "near_miss")))
+            .group_by(recommendations.c.digest, recommendations.c.section, recommendations.c.kind)
+            .order_by(func.min(recommendations.c.rank))
+        )
+        with self._reading() as connection:
+            heads = connection.execute(
+                select(wanted).order_by(wanted.c.issued_at.desc(), wanted.c.slot.desc(), wanted.c.profile)
+            ).mappings()
+            counts: dict[str, list[Any]] = defaultdict(list)
+            for row in connection.execute(counted).mappings():
+                counts[row["digest"]].append(row)
+            return tuple(records.summary(head, counts[head["id"]]) for head in heads)
+
+    def settle(self, name: str, value: str) -> str:
+        """Keep a value for good, unless another one was kept before; gives the one that is kept."""
+        row = {"name": name, "value": value}
+        with self._writing() as connection:
+            connection.execute(self._insert(settled).values(row).on_conflict_do_nothing())
+            query = select(settled.c.value).where(settled.c.name == name)
+            kept: str = connection.execute(query).scalar_one()
+        return kept
 
     def recover(self) -> int:
         """Put right what a killed run left behind; call it while no other run is active.

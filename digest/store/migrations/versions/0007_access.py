@@ -1,4 +1,4 @@
-"""Who may read what is served, and what is settled once and for all."""
+"""Who may read what is served, what is settled once and for all, and an index of the newest digests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ down_revision = "0006"
 
 
 def upgrade() -> None:
-    """Make the tables, which are empty at first."""
+    """Make the tables, which are empty at first, and the index."""
     op.create_table(
         "access",
         sa.Column("name", sa.Text(), primary_key=True),
@@ -23,3 +23,4 @@ def upgrade() -> None:
         sa.Column("name", sa.Text(), primary_key=True),
         sa.Column("value", sa.Text(), nullable=False),
     )
+    op.create_index("digests_by_issue", "digests", ["issued_at"])
