@@ -15,21 +15,44 @@ from apscheduler.schedulers.background import BackgroundScheduler
 SECONDS = 60
 
 
-def beat(tick: Callable[[], None], *, seconds: float = SECONDS, stop: threading.Event | None = None) -> None:
-    """Call `tick` now and at every beat until SIGTERM, SIGINT or `stop`; the running tick is finished."""
-    ended = stop or threading.Event()
-    if stop is None:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: ended.set())
+def told_to_stop() -> threading.Event:
+    """What SIGTERM and SIGINT set."""
+    told = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: told.set())
+    return told
+
+
+def wait_for(stop: threading.Event, *, seconds: float = SECONDS) -> None:
+    """Wait for an event, looking at it now and then."""
+    # A wait without a limit would sleep through signals on some systems, and through a suspension.
+    while not stop.wait(timeout=seconds):
+        pass
+
+
+def beat(tick: Callable[[], None], *, stop: threading.Event, seconds: float = SECONDS) -> None:
+    """Call `tick` now and at every beat until `stop`; the running tick is finished.
+
+    Raises what a tick raises: to beat on would hide it.
+    """
+    failures: list[Exception] = []
+
+    def guarded() -> None:
+        try:
+            tick()
+        except Exception as error:  # noqa: BLE001 - it is raised below
+            failures.append(error)
+            stop.set()
+
     scheduler = BackgroundScheduler(timezone="UTC")
     scheduler.add_job(
-        tick, "interval", seconds=seconds, coalesce=True, misfire_grace_time=None, max_instances=1
+        guarded, "interval", seconds=seconds, coalesce=True, misfire_grace_time=None, max_instances=1
     )
-    tick()
+    guarded()
     scheduler.start()
     try:
-        # A wait without a limit would sleep through signals on some systems, and through a suspension.
-        while not ended.wait(timeout=seconds):
-            pass
+        wait_for(stop, seconds=seconds)
     finally:
         scheduler.shutdown(wait=True)
+    if failures:
+        raise failures[0]

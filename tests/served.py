@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from email import message_from_bytes
@@ -19,27 +17,45 @@ from world import NOON, configure, listings, report
 
 from digest import app
 from digest.core.model import DeliveryState, Judgement, Paper
+from digest.web import server
 
 PUBLIC = "https://me.example.org/digest"
 
 
 @contextmanager
-def serving(config: Path) -> Iterator[httpx.Client]:
+def serving(config: Path, *arguments: str) -> Iterator[httpx.Client]:
     """Run the server; gives a client that reaches it as somebody on this machine does."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "digest", "serve", "--config", str(config), "--port", str(port)]
-    with subprocess.Popen(command) as server, httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+    with started("serve", "--config", str(config), *arguments) as (process, address):
         try:
-            for _ in range(200):
-                try:
-                    client.get("/healthz")
-                    break
-                except httpx.ConnectError:
-                    time.sleep(0.1)
-            yield client
+            with httpx.Client(base_url=address) as client:
+                yield client
         finally:
-            server.send_signal(signal.SIGINT)
+            process.send_signal(signal.SIGINT)
+    assert process.returncode == 0
+
+
+@contextmanager
+def started(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run a command that serves, at a free port; gives its process and its address."""
+    command = [sys.executable, "-m", "digest", *arguments, "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        said, address = process.stdout.readline().split()
+        assert said == "Serving"
+        yield process, address
+
+
+@contextmanager
+def answering(config: Path, *, host: str = "127.0.0.1", is_public: bool = False) -> Iterator[httpx.Client]:
+    """Serve within this process, on loopback, as if at `host`; gives a client that reaches it."""
+    application = server.application(app.load(str(config), {}), host=host, is_public=is_public)
+    with server.listen("127.0.0.1", 0) as listener:
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        with (
+            server.serving(application, listener, ended=lambda: None),
+            httpx.Client(base_url=address) as client,
+        ):
+            yield client
 
 
 def composed(folder: Path, *papers: Paper, base_url: str | None = PUBLIC) -> Path:

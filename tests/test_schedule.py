@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -10,9 +11,11 @@ from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from served import started
 from smtp_server import recording_server
 from world import SWIN_PAGE, configure
 
@@ -93,6 +96,19 @@ def test_the_heart_beats_at_once_and_again_until_it_is_stopped() -> None:
     assert len(beats) >= 3
 
 
+@pytest.mark.parametrize("number", [1, 3])
+def test_a_beat_that_breaks_ends_the_heart_and_is_not_hidden(number: int) -> None:
+    beats: list[int] = []
+
+    def tick() -> None:
+        beats.append(1)
+        if len(beats) == number:
+            raise RuntimeError("the beat broke")
+
+    with pytest.raises(RuntimeError, match="the beat broke"):
+        schedule.beat(tick, seconds=0.01, stop=threading.Event())
+
+
 def test_the_daemon_delivers_what_is_due_and_leaves_on_sigterm_with_zero(tmp_path: Path) -> None:
     with recording_server() as server:
         config = configure(tmp_path, port=server.port, extra='[schedule]\nat = ["07:00"]')
@@ -113,3 +129,33 @@ def test_the_daemon_delivers_what_is_due_and_leaves_on_sigterm_with_zero(tmp_pat
             rest, _ = daemon.communicate(timeout=90)
         assert daemon.returncode == 0, said + rest
         assert len(server.messages) == 1
+
+
+def test_the_daemon_serves_meanwhile_and_finishes_what_it_does_before_it_leaves(tmp_path: Path) -> None:
+    with recording_server() as smtp:
+        config = configure(tmp_path, port=smtp.port, extra='[schedule]\nat = ["07:00"]')
+        (tmp_path / "inbox" / "page.txt").write_text(SWIN_PAGE, encoding="utf-8")
+        with started("schedule", "--serve", "--config", str(config)) as (daemon, _):
+            daemon.send_signal(signal.SIGTERM)
+            daemon.communicate(timeout=90)
+        assert daemon.returncode == 0
+        assert len(smtp.messages) == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_no_reader_holds_the_daemon_up(tmp_path: Path, number: signal.Signals) -> None:
+    config = configure(tmp_path, extra='[schedule]\nat = ["07:00"]')
+    (tmp_path / "inbox" / "page.txt").write_text(SWIN_PAGE, encoding="utf-8")
+    with started("schedule", "--serve", "--config", str(config)) as (daemon, address):
+        url = httpx.URL(address)
+        with socket.create_connection((url.host, url.port or 0)) as slow:
+            slow.sendall(b"HEAD / HTTP/1.1\r\nHost:")
+            assert daemon.stdout is not None
+            said = ""
+            while "Delivered   me: archive" not in said:
+                said += daemon.stdout.readline()
+            assert "SwinLeaf" in httpx.get(f"{address}feeds/me/atom.xml").text
+            assert httpx.get(f"{address}healthz").json()["ok"] is True
+            daemon.send_signal(number)
+            daemon.communicate(timeout=90)
+    assert daemon.returncode == 0

@@ -1,61 +1,347 @@
-"""The server on loopback: files, health, and who is answered."""
+"""The server: files as they stand there, and what a reader has already."""
 
 from __future__ import annotations
 
+import gzip
+import http.client
 import json
-import subprocess
-import sys
+import os
+import signal
+import socket
+import threading
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import httpx
 import pytest
-from served import serving
-from world import SWIN_PAGE, configure
+from commands import Run
+from hypothesis import example, given
+from hypothesis import strategies as st
+from served import answering, started
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from world import NOON, configure
 
+from digest import app
+from digest.core.model import Artifact
+from digest.deliver.file import FilePublisher
 from digest.errors import ConfigError
-from digest.web.server import check_host
+from digest.web import files, server
+
+LONG = b"<feed>" + b"Swin " * 400 + b"</feed>"
+ETAG = sha256(LONG).hexdigest()[:32]
+NAMES = {
+    "plain": f'"{ETAG}"',
+    "gzip": f'"{ETAG}-gzip"',
+    "modified": "Fri, 20 Nov 2026 12:00:00 GMT",
+}
+CASES = json.loads((Path(__file__).parent / "data" / "conditional.json").read_text(encoding="utf-8"))
+FILES = {
+    "index.html": b"<!doctype html><title>Digests</title>",
+    "archive/me/index.html": b"<!doctype html><title>Me</title>",
+    "feeds/feed.css": b"entry { display: block }",
+    "feeds/feeds.opml": b"<opml/>",
+    "feeds/me/atom.xml": LONG,
+    "feeds/me/rss-2.xml": b"<rss/>",
+    "feeds/me/feed.json": b"{}",
+    "feeds/me/feed-2.json": b"{}",
+    "other.json": b"{}",
+    "picture.png": b"\x89PNG" + bytes(2000),
+    "notes.unheard-of": bytes(2000),
+}
 
 
-@pytest.fixture
-def served(tmp_path: Path) -> Iterator[httpx.Client]:
-    config = configure(tmp_path)
-    (tmp_path / "inbox" / "page.txt").write_text(SWIN_PAGE, encoding="utf-8")
-    run = [sys.executable, "-m", "digest", "run", "--config", str(config)]
-    subprocess.run(run, check=True, capture_output=True, timeout=60)
-    with serving(config) as client:
+def publish(config: Path) -> Path:
+    """Publish sample files where a configuration has them; gives the folder."""
+    folder = config.parent / "public"
+    FilePublisher(folder).publish([Artifact(path, content) for path, content in FILES.items()])
+    os.utime(folder / "feeds/me/atom.xml", (NOON.timestamp() + 0.9,) * 2)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("world")
+    config = configure(folder)
+    public = publish(config)
+    (public / "feeds" / "me" / ".0123.part").write_text("half a feed")
+    (public / ".well-known").mkdir()
+    (public / ".well-known" / "index.html").write_text("hidden")
+    (public / "pipe").mkdir()
+    os.mkfifo(public / "pipe" / "atom.xml")
+    (public / "way-out").symlink_to(folder)
+    (public / "out.toml").symlink_to(config)
+    (public / "within.xml").symlink_to(public / "feeds" / "me" / "rss-2.xml")
+    (public / "round").symlink_to(public / "round")
+    return config
+
+
+@pytest.fixture(scope="module")
+def client(config: Path) -> Iterator[httpx.Client]:
+    with answering(config) as client:
+        client.headers["Accept-Encoding"] = "identity"
         yield client
 
 
-def test_feeds_and_pages_are_served_and_asked_for_again_in_vain(served: httpx.Client) -> None:
-    feed = served.get("/feeds/me/atom.xml")
-    assert feed.status_code == 200
-    assert "SwinLeaf" in feed.text
-    assert feed.headers["cache-control"] == "max-age=900"
-    again = served.get("/feeds/me/atom.xml", headers={"If-None-Match": feed.headers["etag"]})
-    assert again.status_code == 304
-    assert served.head("/feeds/me/rss.xml").status_code == 200
-    assert "text/html" in served.get("/").headers["content-type"]
-    assert served.get("/feeds/me/nothing.xml").status_code == 404
-    assert served.get("/../digest.toml").status_code == 404
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    return Run(capsys)
 
 
-def test_health_says_how_sources_and_deliveries_stand(served: httpx.Client) -> None:
-    health = served.get("/healthz")
-    assert health.status_code == 200
-    assert json.loads(health.text)["sources"] == {"file": "read"}
+@pytest.mark.parametrize("case", CASES, ids=lambda case: json.dumps(case["asked"]))
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_reader_is_told_what_it_has_already(
+    client: httpx.Client, method: str, case: dict[str, object]
+) -> None:
+    def filled(text: object) -> str:
+        return str(text).replace("{", "%(").replace("}", ")s") % NAMES
+
+    asked = {name: filled(value) for name, value in dict(case["asked"]).items()}  # type: ignore[call-overload]
+    answer = client.request(method, "/feeds/me/atom.xml", headers=asked)
+    assert answer.status_code == case["status"]
+    if "etag" in case:
+        assert answer.headers["etag"] == filled(case["etag"])
+    if answer.status_code == 200:
+        assert answer.content == (LONG if method == "GET" else b"")
+        assert answer.headers["last-modified"] == NAMES["modified"]
+    elif answer.status_code == 304:
+        assert answer.content == b""
+        assert not {"content-length", "content-type", "last-modified"} & set(answer.headers)
+    if answer.status_code != 412:
+        assert answer.headers["cache-control"] == "max-age=900"
+        assert answer.headers["vary"] == "Accept-Encoding"
 
 
-def test_another_name_for_this_machine_is_not_answered(served: httpx.Client) -> None:
-    assert served.get("/", headers={"Host": "attacker.example"}).status_code == 400
+@pytest.mark.parametrize(
+    ("accepted", "is_gzip"),
+    [
+        ("gzip", True),
+        ("br, GZIP;q=0.5", True),
+        ("deflate,gzip ; q=1", True),
+        ("gzip;q=0", False),
+        ("gzip; q=0.000, *", False),
+        ("identity", False),
+        ("gzipped", False),
+        ("", False),
+    ],
+)
+def test_a_feed_is_sent_smaller_and_under_another_name_to_who_takes_that(
+    client: httpx.Client, accepted: str, *, is_gzip: bool
+) -> None:
+    with client.stream("GET", "/feeds/me/atom.xml", headers={"Accept-Encoding": accepted}) as answer:
+        raw = b"".join(answer.iter_raw())
+    head = client.head("/feeds/me/atom.xml", headers={"Accept-Encoding": accepted})
+    for one in (answer, head):
+        assert one.headers["etag"] == NAMES["gzip" if is_gzip else "plain"]
+        assert one.headers.get("content-encoding") == ("gzip" if is_gzip else None)
+        assert one.headers["content-length"] == str(len(raw))
+    assert (gzip.decompress(raw) if is_gzip else raw) == LONG
+    assert (len(raw) < len(LONG)) == is_gzip
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.2", "example.org", "::"])  # noqa: S104 - refused
-def test_an_address_that_others_could_reach_is_refused(host: str) -> None:
-    with pytest.raises(ConfigError, match="others could read"):
-        check_host(host)
+@pytest.mark.parametrize(
+    ("path", "media_type"),
+    [
+        ("/", "text/html; charset=utf-8"),
+        ("/archive/me/", "text/html; charset=utf-8"),
+        ("/feeds/me/atom.xml", "application/xml"),
+        ("/feeds/me/rss-2.xml", "application/xml"),
+        ("/feeds/me/feed.json", "application/feed+json"),
+        ("/feeds/me/feed-2.json", "application/feed+json"),
+        ("/feeds/feeds.opml", "text/x-opml; charset=utf-8"),
+        ("/feeds/feed.css", "text/css; charset=utf-8"),
+        ("/other.json", "application/json"),
+        ("/picture.png", "image/png"),
+        ("/notes.unheard-of", "application/octet-stream"),
+        ("/within.xml", "application/xml"),
+    ],
+)
+def test_a_file_says_what_it_is(client: httpx.Client, path: str, media_type: str) -> None:
+    answer = client.get(path, headers={"Accept-Encoding": "gzip"})
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == media_type
+    assert ("content-encoding" in answer.headers) == (path == "/feeds/me/atom.xml")
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
-def test_this_machine_is_served(host: str) -> None:
-    check_host(host)
+def test_a_folder_with_a_page_is_found_without_its_slash(client: httpx.Client) -> None:
+    answer = client.get("/archive/me")
+    assert answer.headers["location"] == "./me/"
+    assert client.get("/archive/me", follow_redirects=True).content == FILES["archive/me/index.html"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/nothing.xml",
+        "/feeds/",
+        "/feeds",
+        "/feeds/me/atom.xml/",
+        "/feeds/me/.0123.part",
+        "/.well-known/",
+        "/.well-known",
+        "/../digest.toml",
+        "/feeds/../../digest.toml",
+        "/%2e%2e/digest.toml",
+        "/feeds/..%2f..%2fdigest.toml",
+        "/feeds/me/../me/atom.xml",
+        "/feeds\\..\\..\\digest.toml",
+        "//feeds/me/atom.xml",
+        "/feeds//me/atom.xml",
+        "/way-out/digest.toml",
+        "/out.toml",
+        "/round",
+        "/pipe/atom.xml",
+        "/feeds/me/atom.xml%00",
+        "/%ff%fe",
+        f"/{'a' * 300}",
+        "/C:/digest.toml",
+        "/t/",
+        "/t/secret/",
+        "/t/secret",
+    ],
+)
+def test_nothing_else_is_there(client: httpx.Client, path: str) -> None:
+    connection = http.client.HTTPConnection(client.base_url.host, client.base_url.port or 0)
+    connection.request("GET", path)  # which httpx would tidy up
+    answer = connection.getresponse()
+    assert answer.status == 404
+    assert answer.read() == b"Not Found"
+    connection.close()
+
+
+def test_a_folder_that_is_not_there_yet_holds_nothing(tmp_path: Path) -> None:
+    config = configure(tmp_path)
+    with answering(config) as client:
+        assert client.get("/").status_code == 404
+        publish(config)
+        assert client.get("/").status_code == 200
+
+
+def test_nothing_is_done_but_reading(client: httpx.Client) -> None:
+    for method, path in (
+        ("POST", "/"),
+        ("PUT", "/feeds/me/atom.xml"),
+        ("DELETE", "/healthz"),
+        ("OPTIONS", "/"),
+    ):
+        answer = client.request(method, path)
+        assert answer.status_code == 405
+        assert answer.headers["allow"] == "GET, HEAD"
+
+
+def test_every_answer_keeps_browsers_from_guessing_telling_and_framing(client: httpx.Client) -> None:
+    answers = [
+        client.get("/"),
+        client.get("/feeds/me/atom.xml", headers={"If-None-Match": "*"}),
+        client.get("/nothing"),
+        client.post("/"),
+        client.get("/healthz"),
+        client.get("/", headers={"Host": "attacker.example"}),
+    ]
+    assert [answer.status_code for answer in answers] == [200, 304, 404, 405, 200, 400]
+    for answer in answers:
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+
+
+def test_another_name_for_this_machine_is_not_answered(client: httpx.Client) -> None:
+    for name in ("attacker.example", "attacker.example:8470", "127.0.0.1.attacker.example", ""):
+        assert client.get("/", headers={"Host": name}).status_code == 400
+    for name in ("localhost:1234", "LOCALHOST", "[::1]:8470"):
+        assert client.get("/", headers={"Host": name}).status_code == 200
+
+
+def test_a_reader_never_gets_one_version_under_the_name_of_another(
+    client: httpx.Client, config: Path
+) -> None:
+    publisher, done = FilePublisher(config.parent / "public"), threading.Event()
+    versions = [letter.encode() * 20_000 for letter in "ab"]
+    names = {f'"{sha256(version).hexdigest()[:32]}"': version for version in versions}
+
+    def rewrite() -> None:
+        for number in range(200):
+            publisher.publish([Artifact("changing.xml", versions[number % 2])])
+        done.set()
+
+    publisher.publish([Artifact("changing.xml", versions[1])])
+    threading.Thread(target=rewrite).start()
+    while not done.is_set():
+        answer = client.get("/changing.xml")
+        assert answer.status_code == 200
+        assert answer.content == names[answer.headers["etag"]]
+
+
+fields = st.sampled_from(
+    ["if-none-match", "if-match", "if-modified-since", "if-unmodified-since", "accept-encoding"]
+)
+values = st.text(st.characters(max_codepoint=255)) | st.sampled_from([*NAMES.values(), "*", "gzip;q=", '"'])
+
+
+@example([("if-modified-since", "Fri, 20 Nov 99999 12:00:00 GMT")])
+@example([("if-modified-since", "Fri, 99 Nov 9999 99:99:99 GMT")])
+@given(st.lists(st.tuples(fields, values)))
+def test_whatever_a_reader_asks_it_gets_an_answer(config: Path, asked: list[tuple[str, str]]) -> None:
+    headers = [(name.encode(), value.encode("latin-1")) for name, value in asked]
+    request = Request({"type": "http", "method": "GET", "path": "/", "headers": headers})
+    assert status(config.parent / "public", request) in {200, 304, 412}
+
+
+def status(folder: Path, request: Request) -> int:
+    try:
+        return files.answer(folder, "/feeds/me/atom.xml", request, cache="").status_code
+    except HTTPException as refused:
+        return refused.status_code
+
+
+# --- the process ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_leaves_with_zero_though_somebody_is_slow(config: Path, number: signal.Signals) -> None:
+    (config.parent / "public" / "long.bin").write_bytes(bytes(20_000_000))
+    with started("serve", "--config", str(config)) as (process, address):
+        url = httpx.URL(address)
+        with (
+            socket.create_connection((url.host, url.port or 0)) as half,
+            socket.create_connection((url.host, url.port or 0)) as lazy,
+        ):
+            half.sendall(b"GET / HTTP/1.1\r\nHost:")
+            lazy.sendall(b"GET /long.bin HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert lazy.recv(12) == b"HTTP/1.1 200"
+            assert httpx.get(address).status_code == 200
+            process.send_signal(number)
+            assert process.wait(30) == 0
+
+
+@pytest.mark.parametrize("arguments", [["serve"], ["schedule", "--serve"]])
+def test_a_port_that_is_taken_is_said_at_once(tmp_path: Path, run: Run, arguments: list[str]) -> None:
+    config = configure(tmp_path, extra="[schedule]")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert run(*arguments, "--config", config, "--port", port) == 2
+    assert f"--host 127.0.0.1 --port {port}: nobody can be answered there: Address already in use" in run.err
+    assert run.out == ""
+
+
+def test_the_end_of_the_server_is_told_and_not_hidden(config: Path) -> None:
+    listener, ended = server.listen("127.0.0.1", 0), threading.Event()
+    listener.close()
+    application = server.application(app.load(str(config), {}), host="127.0.0.1", is_public=False)
+    with (
+        pytest.raises(OSError, match="Bad file descriptor"),
+        server.serving(application, listener, ended=ended.set),
+    ):
+        assert ended.wait(30)
+
+
+@pytest.mark.parametrize("host", ["::1", "localhost"])
+def test_this_machine_may_be_named_otherwise(config: Path, host: str) -> None:
+    try:
+        server.listen(host, 0).close()
+    except ConfigError:
+        pytest.skip(f"this machine has no {host}")
+    with started("serve", "--config", str(config), "--host", host) as (process, address):
+        assert httpx.get(address).status_code == 200
+        process.send_signal(signal.SIGINT)

@@ -307,7 +307,7 @@ def test_a_mail_that_was_waiting_is_not_sent_and_alarms_nobody(tmp_path: Path, r
         assert [sent.rcpt_tos for sent in smtp.messages] == [("you@example.org",)]
         assert run("status", "--config", config) == 0
         assert "nothing needs you" in run.out
-        assert made.health()["ok"]
+        assert made.health(at=NOON, since=NOON)["ok"]
         with made.store() as store:
             (left,) = store.deliveries(DeliveryState.STOPPED)
         assert run("outbox", "retry", left.id, "--config", config) == 0  # which changes nobody's mind

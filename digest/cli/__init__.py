@@ -40,6 +40,7 @@ _COMMANDS = {
     "secret": "secret",
     "schedule": "schedule",
     "serve": "serve",
+    "access": "access",
 }
 _HELP = {
     "demo": "Try it now: a bundled page, no network, no configuration.",
@@ -64,7 +65,8 @@ _HELP = {
     "outbox": "Deliveries, and what to do about those that failed.",
     "secret": "Keep a password in the system's keyring.",
     "schedule": "Stay and run whenever a digest is due.",
-    "serve": "Feeds, archive pages and health over HTTP, for this machine.",
+    "serve": "Feeds, archive pages and health over HTTP.",
+    "access": "Who may read what is served.",
 }
 
 

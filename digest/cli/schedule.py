@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import click
 
 from digest.cli import options
+from digest.cli.serve import served, serving
 
 
 @click.command()
 @options.config
-def schedule(config: str | None) -> None:
+@click.option("--serve", is_flag=True, help="Answer over HTTP meanwhile, as `digest serve` does.")
+@served
+def schedule(config: str | None, host: str, port: int, *, serve: bool, public: bool) -> None:
     """Stay, look every minute, and run whenever a digest is due."""
     from digest import schedule as heartbeat
     from digest.cli.run import tick
@@ -20,4 +25,6 @@ def schedule(config: str | None) -> None:
             raise click.UsageError(
                 f"Profile {profile.name} has no schedule: add [schedule] to {app.config.path}."
             )
-    heartbeat.beat(lambda: tick(app))
+    answering = serving(app, host, port, public=public) if serve else nullcontext(heartbeat.told_to_stop())
+    with answering as stop:
+        heartbeat.beat(lambda: tick(app), stop=stop)

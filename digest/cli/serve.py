@@ -2,31 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
 import click
 
 from digest.cli import options
 from digest.cli.output import line
 
+if TYPE_CHECKING:
+    import threading
+
+    from digest.app import App
+
+
+def served(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Where the server listens, and to whom."""
+    for option in (
+        click.option("--public", is_flag=True, help="Anybody may read."),
+        click.option("--port", default=8470, show_default=True, type=click.IntRange(0, 65535)),
+        click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at."),
+    ):
+        command = option(command)
+    return command
+
 
 @click.command()
 @options.config
-@click.option("--host", default="127.0.0.1", show_default=True, help="An address of this machine itself.")
-@click.option("--port", default=8470, show_default=True, type=click.IntRange(0, 65535))
-def serve(config: str | None, host: str, port: int) -> None:
-    """Feeds, archive pages and health over HTTP, for this machine alone."""
-    import uvicorn
+@served
+def serve(config: str | None, host: str, port: int, *, public: bool) -> None:
+    """Feeds, archive pages and health over HTTP."""
+    from digest.schedule import wait_for
 
-    from digest.web import opinions, server, stops
+    with serving(options.load(config), host, port, public=public) as stop:
+        wait_for(stop)
 
-    server.check_host(host)
-    app = options.load(config)
-    base_url = app.config.serve.base_url
-    application = server.application(
-        app.config.output_dir,
-        app.health,
-        outside=None
-        if base_url is None
-        else server.Outside(base_url, {"/opinion": opinions.routes(app), "/stop": stops.routes(app)}),
-    )
-    line("Serving", f"http://{host}:{port}/", colour="green")
-    uvicorn.run(application, host=host, port=port, log_level="warning")
+
+@contextmanager
+def serving(app: App, host: str, port: int, *, public: bool) -> Iterator[threading.Event]:
+    """Answer for as long as the block lasts; gives what signals set, and the end of the server."""
+    from digest import schedule
+    from digest.web import server
+
+    application = server.application(app, host=host, is_public=public)
+    with server.listen(host, port) as listener:
+        stop = schedule.told_to_stop()
+        with server.serving(application, listener, ended=stop.set):
+            shown = f"[{host}]" if ":" in host else host
+            line("Serving", f"http://{shown}:{listener.getsockname()[1]}/", colour="green")
+            yield stop
