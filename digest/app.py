@@ -247,7 +247,9 @@ class App:
         from digest.render.archive import ArchiveRenderer
 
         feeds = self.config.feeds
-        return ArchiveRenderer(self._templates, base_url=feeds.base_url, formats=tuple(feeds.formats))
+        return ArchiveRenderer(
+            self._templates, base_url=feeds.base_url, formats=feeds.formats, per_interest=feeds.per_interest
+        )
 
     @cached_property
     def _templates(self) -> Environment:

@@ -34,12 +34,13 @@ from digests import (
 from hypothesis import given
 from hypothesis import strategies as st
 
+from digest.core.addresses import folders
 from digest.core.lines import one_line
 from digest.core.model import Digest, Profile, Section
 from digest.core.shelf import MADE, Shelf, shelf
 from digest.core.tex import readable
 from digest.render import environment
-from digest.render.feed import FeedRenderer, folders
+from digest.render.feed import FeedRenderer
 
 BASE = "https://me.example.org/digest"
 ATOM = "{http://www.w3.org/2005/Atom}"

@@ -106,6 +106,7 @@ def test_a_change_of_settings_is_published_by_the_next_run_and_keeps_the_ids(
         in public(tmp_path)["feeds/me/feed.json"]
     )
     assert len(entries(tmp_path, "me/swin/feed.json")) == 1
+    assert b'href="../../feeds/me/swin/rss.xml"' in public(tmp_path)["archive/me/index.html"]
     assert b"https://me.example.org/papers/feeds/me/swin/atom.xml" in public(tmp_path)["feeds/feeds.opml"]
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+import unicodedata
+from collections.abc import Sequence
 from urllib.parse import quote, urlsplit
 
 from digest.core.lines import clean, one_line
 from digest.core.model import Paper
 from digest.core.tex import readable
 
+_NOT_IN_A_FOLDER = re.compile("[^a-z0-9]+")
 _NOT_ENCODED = re.compile("%(?![0-9A-Fa-f]{2})")
 _URL_SAFE = "%:/?#@!$&'()*+,;=-._~"  # RFC 3986, 2.2 and 2.3; brackets stand around a host alone (3.2.2)
 _LONGEST_SEARCH = 200  # characters of a title
@@ -64,3 +68,19 @@ def joined(base_url: str | None, *path: str) -> str:
     """An address below the public one; empty if there is none."""
     base = http_url(base_url)
     return "/".join([base.rstrip("/"), *(quote(part) for part in path)]) if base else ""
+
+
+def folders(names: Sequence[str]) -> dict[str, str]:
+    """Names for the folders of interests, by name: "Talking face" is in `talking-face`.
+
+    One that has no letters of ASCII, or those of another one before it, is told apart by its hash.
+    """
+    found: dict[str, str] = {}
+    for name in names:
+        letters = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+        folder = _NOT_IN_A_FOLDER.sub("-", letters)[:64].strip("-")
+        if not folder or folder in found.values():
+            unlike = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:8]
+            folder = f"{folder}-{unlike}" if folder else unlike
+        found[name] = folder
+    return found

@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 import jinja2
 
-from digest.core.addresses import joined
+from digest.core.addresses import folders, joined
 from digest.core.chart import chart
 from digest.core.lines import one_line
 from digest.core.model import Artifact, Profile, Summary
@@ -64,11 +64,14 @@ class ArchiveRenderer:
         environment: jinja2.Environment,
         *,
         base_url: str | None,
-        formats: tuple[str, ...] = ("rss", "atom", "json"),
+        formats: Sequence[str] = ("rss", "atom", "json"),
+        per_interest: bool = False,
     ) -> None:
+        """Write pages that lead to feeds of these formats, and to those of interests if there are such."""
         self._environment = environment
         self._base_url = base_url
         self._formats = formats
+        self._per_interest = per_interest
 
     def render(self, profile: Profile, shelf: Shelf) -> Iterator[Artifact]:
         """The pages that are missing or would be different now, and the profile's `index.html`.
@@ -119,7 +122,7 @@ class ArchiveRenderer:
             )
             if issues
             else None,
-            feeds=feeds,
+            feeds=[*feeds, *self._of_interests(profile)],
             canonical=joined(self._base_url, "archive", profile.name, "index.html"),
         )
         yield Artifact(MADE, made.encode())
@@ -166,6 +169,13 @@ class ArchiveRenderer:
         if "feeds" not in profile.channels:
             return []
         return self._links(f"{root}feeds/{profile.name}", one_line(profile.title) or profile.name)
+
+    def _of_interests(self, profile: Profile) -> Iterator[Feed]:
+        if self._per_interest and "feeds" in profile.channels:
+            form = FEEDS[self._formats[0]]
+            for name, folder in folders([interest.name for interest in profile.interests]).items():
+                href = f"../../feeds/{profile.name}/{folder}/{form.file}"
+                yield Feed(one_line(name), form.media_type, href, f"{one_line(name)} ({form.label})")
 
     def _links(self, folder: str, title: str) -> list[Feed]:
         known = [FEEDS[form] for form in self._formats]

@@ -11,9 +11,6 @@ Its date is the moment it was recommended, a second earlier for each rank, so th
 
 from __future__ import annotations
 
-import hashlib
-import re
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -25,7 +22,7 @@ from urllib.parse import quote
 
 import jinja2
 
-from digest.core.addresses import http_url, joined, links, page
+from digest.core.addresses import folders, http_url, joined, links, page
 from digest.core.lines import one_line, shortened
 from digest.core.model import Artifact, Digest, Paper, Profile, Recommendation, Summary
 from digest.core.phrases import counts, coverage, explained, heartbeat, quantity
@@ -46,7 +43,6 @@ _MOST_AUTHORS = 100  # collaborations have thousands
 _MOST_TAGS = 20
 _MOST_TITLES = 100
 _A_SECOND = timedelta(seconds=1)
-_NOT_IN_A_NAME = re.compile("[^a-z0-9]+")
 
 
 class FeedRenderer:
@@ -310,22 +306,6 @@ class FeedRenderer:
 
     def _fragment(self, template: str, **values: object) -> Finished:
         return Finished(render(self._environment, template, **values))
-
-
-def folders(names: Sequence[str]) -> dict[str, str]:
-    """Names for the folders of interests, by name: "Talking face" is in `talking-face`.
-
-    One that has no letters of ASCII, or those of another one before it, is told apart by its hash.
-    """
-    found: dict[str, str] = {}
-    for name in names:
-        letters = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
-        folder = _NOT_IN_A_NAME.sub("-", letters)[:64].strip("-")
-        if not folder or folder in found.values():
-            unlike = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:8]
-            folder = f"{folder}-{unlike}" if folder else unlike
-        found[name] = folder
-    return found
 
 
 def _of_interest(digest: Digest, interest: str) -> Digest:
