@@ -77,7 +77,7 @@ def json_feed(feed: Feed, entries: Sequence[Entry], address: str) -> bytes:
         "next_url": found.get("prev-archive"),
         "language": "en",
     }
-    made = json.dumps(_present(head) | {"items": items}, ensure_ascii=False, indent=1).encode()
+    made = json.dumps(_present(head) | {"items": items}, ensure_ascii=False).encode()
     return made.replace(_LOST, b"?") + b"\n"
 
 
