@@ -427,10 +427,21 @@ class App:
             for profile in profiles:
                 for channel in renderers.keys() & set(profile.channels):
                     pipeline.refresh(store, profile, channel, renderers[channel], self.publisher)
+            for channel in renderers:
+                self.publisher.publish(self._withdrawn(channel))
         newest = store.newest_summaries(_INDEXED)
         of_all = feeds().of_all(profiles, newest[: table.entries], store.digests)
         self.publisher.publish(replace(one, path=f"feeds/{one.path}") for one in of_all)
         self.publisher.publish([self.archive.overview(profiles, newest), Artifact(MADE, made.encode())])
+
+    def _withdrawn(self, channel: Channel) -> Iterator[Artifact]:
+        """The files of profiles that are published no more."""
+        there = self.publisher.published(channel)
+        gone = {path.removesuffix(f"/{MADE}") for path in there if path.endswith(f"/{MADE}")}
+        gone -= {profile.name for profile in self.config.profiles if channel in profile.channels}
+        for path in sorted(there, reverse=True):  # so that `MADE` is the last to go
+            if path.partition("/")[0] in gone and path.endswith((".html", ".json", ".xml", MADE)):
+                yield Artifact(f"{channel}/{path}", b"", is_withdrawn=True)
 
     def find_papers(
         self,

@@ -21,7 +21,6 @@ from digest.core import mailbox, slots
 from digest.core.backoff import wait
 from digest.core.match import Matcher, Outcome, evaluate
 from digest.core.model import (
-    Artifact,
     Channel,
     Delivery,
     DeliveryState,
@@ -482,6 +481,9 @@ def dispatch(
     if resend_uncertain:
         store.resend_uncertain()
     by_name = {profile.name: profile for profile in profiles}
+    for failed in store.deliveries(DeliveryState.FAILED):
+        if failed.channel in outputs.renderers and failed.profile in by_name:
+            store.mark(failed.id, DeliveryState.PLANNED)  # whether a disk was mended is seen by writing to it
     yield from _publish(store, by_name, outputs, now)
     if outputs.deliverer is not None:
         yield from _send(store, outputs.deliverer, now)
@@ -551,7 +553,7 @@ def refresh(
         publisher.read(f"{folder}/{MADE}").decode(errors="replace"),
     )
     artifacts = renderer.render(profile, shelf)
-    publisher.publish(Artifact(f"{folder}/{artifact.path}", artifact.content) for artifact in artifacts)
+    publisher.publish(replace(artifact, path=f"{folder}/{artifact.path}") for artifact in artifacts)
 
 
 def _settle(store: Store, delivery: Delivery, now: datetime, act: Callable[[], None]) -> Dispatched:

@@ -154,7 +154,10 @@ class Publisher(Protocol):
     """Puts finished files where they are served from; called by `pipeline.dispatch`."""
 
     def publish(self, artifacts: Iterable[Artifact]) -> int:
-        """Write the files, each whole or not at all; gives how many changed. Raises DeliveryError."""
+        """Write the files, each whole or not at all, or remove them; gives how many changed.
+
+        Raises DeliveryError.
+        """
 
     def published(self, folder: str) -> frozenset[str]:
         """The paths of the files that are there, below that folder. Raises DeliveryError."""
@@ -251,6 +254,9 @@ class Store(Protocol):
 
     def stopped(self, profile: str) -> Mapping[str, datetime]:
         """The addresses that want no more mail of a profile, and since when."""
+
+    def deliveries(self, *states: DeliveryState) -> tuple[Delivery, ...]:
+        """The deliveries in any of these states, oldest first; all of them when none is named."""
 
     def recover(self) -> int:
         """Put right what a killed run left behind; gives how many deliveries are uncertain now."""

@@ -110,6 +110,42 @@ def test_a_change_of_settings_is_published_by_the_next_run_and_keeps_the_ids(
     assert b"https://me.example.org/papers/feeds/me/swin/atom.xml" in public(tmp_path)["feeds/feeds.opml"]
 
 
+def test_what_is_no_longer_wanted_is_withdrawn_and_files_of_others_stay(tmp_path: Path, run: Run) -> None:
+    config = configure(tmp_path, profiles=("ada", "bob"), extra="[feeds]\nper_interest = true\n")
+    page(tmp_path)
+    assert run("run", "--config", config) == 0
+    own = [
+        tmp_path / "public" / name for name in ("feeds/bob/.htaccess", "archive/bob/notes.txt", "robots.txt")
+    ]
+    for path in own:
+        path.write_text("mine", encoding="utf-8")
+    assert {"feeds/ada/swin/rss.xml", "feeds/bob/rss.xml", "feeds/rss.xml"} < public(tmp_path).keys()
+    (tmp_path / "profiles" / "bob.toml").unlink()
+    text = config.read_text(encoding="utf-8").replace("per_interest = true", 'formats = ["atom"]')
+    config.write_text(text, encoding="utf-8")
+    assert run("run", "--config", config) == 0
+    there = public(tmp_path)
+    assert {name for name in there if "bob" in name} == {"feeds/bob/.htaccess", "archive/bob/notes.txt"}
+    assert {name for name in there if name.startswith("feeds/") and "bob" not in name} == {
+        *("feeds/atom.xml", "feeds/feeds.opml", "feeds/feed.css"),
+        *("feeds/ada/.made", "feeds/ada/atom.xml"),
+    }
+    assert b"bob" not in there["index.html"] + there["feeds/feeds.opml"]
+    assert "robots.txt" in there
+
+
+def test_a_folder_that_could_not_be_written_is_when_it_can_be(tmp_path: Path, run: Run) -> None:
+    config = configure(tmp_path)
+    page(tmp_path)
+    (tmp_path / "public").write_text("in the way", encoding="utf-8")
+    assert run("run", "--config", config) == 1
+    assert "cannot be written" in run.err + run.out
+    (tmp_path / "public").unlink()
+    assert run("run", "--config", config) == 0
+    assert len(entries(tmp_path)) == 1
+    assert run.json("status", "--config", config)["deliveries"] == []
+
+
 @pytest.mark.parametrize(
     ("base_url", "authority"),
     [

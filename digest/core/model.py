@@ -447,3 +447,4 @@ class Artifact:
 
     path: str  # POSIX, relative
     content: bytes
+    is_withdrawn: bool = False  # it is to be there no more

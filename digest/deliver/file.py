@@ -42,7 +42,7 @@ class FilePublisher:
         self._folder = folder
 
     def publish(self, artifacts: Iterable[Artifact]) -> int:
-        """Write each file atomically; gives how many changed.
+        """Write each file atomically, or remove it; gives how many changed.
 
         Raises TransientDeliveryError, PermanentDeliveryError; the files before the failed one stay.
         """
@@ -70,6 +70,8 @@ class FilePublisher:
     def _write(self, artifact: Artifact) -> bool:
         target = self._target(artifact.path)
         try:
+            if artifact.is_withdrawn:
+                return _remove(target)
             if target.is_file() and target.read_bytes() == artifact.content:
                 return False
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -99,6 +101,14 @@ def _replace(target: Path, content: bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _remove(target: Path) -> bool:
+    was_there = target.exists()
+    target.unlink(missing_ok=True)
+    with suppress(OSError):  # others are there
+        target.parent.rmdir()
+    return was_there
 
 
 def _sweep(newest: Path) -> None:

@@ -11,6 +11,7 @@ Its date is the moment it was recommended, a second earlier for each rank, so th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -28,7 +29,7 @@ from digest.core.model import Artifact, Digest, Paper, Profile, Recommendation, 
 from digest.core.phrases import counts, coverage, explained, heartbeat, quantity
 from digest.core.shelf import MADE, Shelf
 from digest.core.tex import readable
-from digest.render import Finished, made_with, render
+from digest.render import FEEDS, Finished, made_with, render
 from digest.render.feed.forms import FORMS, opml
 from digest.render.feed.values import NO_DIGEST_YET, Entry, Feed
 
@@ -42,6 +43,7 @@ _LONGEST_NAME = 200
 _MOST_AUTHORS = 100  # collaborations have thousands
 _MOST_TAGS = 20
 _MOST_TITLES = 100
+_OURS = re.compile(r"(?:[a-z0-9-]+/)?(?:(?:atom|rss)(?:-\d+)?\.xml|feed(?:-\d+)?\.json)")
 _A_SECOND = timedelta(seconds=1)
 
 
@@ -95,6 +97,14 @@ class FeedRenderer:
             if not paths <= there:
                 yield from self._documents(profile, documents, _read(shelf, ids))
         documents = [replace(feed, before=len(archived)) for feed in feeds]
+        own = {
+            _below(profile, feed.path(form, number))
+            for feed in feeds
+            for form in self._formats
+            for number in range(len(archived) + 1)
+        }
+        for path in sorted(filter(_OURS.fullmatch, shelf.published - own)):  # nobody would renew it
+            yield Artifact(path, b"", is_withdrawn=True)
         yield from self._documents(
             profile, documents, _read(shelf, list(self._newest(filled, self._entries)))
         )
@@ -128,6 +138,8 @@ class FeedRenderer:
             entries[number] = replace(entry, published=min(_second(entry.published), before))
         yield from self._written(whole, entries)
         feeds = [whole, *(feed for profile in served.values() for feed in self._feeds(profile))]
+        for form in FEEDS.keys() - set(self._formats):
+            yield Artifact(FEEDS[form].file, b"", is_withdrawn=True)
         yield Artifact("feeds.opml", opml(feeds, self._formats, joined(self._base_url, "feeds")))
         yield self.style()
 
