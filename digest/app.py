@@ -55,6 +55,9 @@ _OVERDUE = timedelta(hours=1)
 _LOOKED_AT = 100
 """Newest digests by which the index is known to be up to date: any new one is among them."""
 
+_PUBLISHED: tuple[Channel, ...] = ("feeds", "archive")
+"""The channels that are files."""
+
 _INDEXED = 1_000
 """Newest digests that the index of all profiles and their feed are made from."""
 
@@ -407,32 +410,42 @@ class App:
         self._publish_index(store, feeds)
 
     def _publish_index(self, store: Store, feeds: Callable[[], FeedRenderer]) -> None:
-        """Bring what all profiles share up to date, and everything when the configuration has changed.
+        """Bring what all profiles share up to date, and everything if a folder is lost or settings changed.
 
         It is looked at each time, so that what a killed run left out is made up for.
         """
-        profiles, table = self.config.profiles, self.config.feeds
+        profiles, publisher = self.config.profiles, self.publisher
+        wanted = [(one, channel) for one in profiles for channel in _PUBLISHED if channel in one.channels]
         newest = store.newest_summaries(_LOOKED_AT)
-        shown = [
-            (one.name, one.title, one.channels, one.schedule, [interest.name for interest in one.interests])
-            for one in profiles
-        ]
-        settings = _hash(version("digest"), table, shown)
-        made = f"{settings} {_hash([one.id for one in newest])}"
-        before = self.publisher.read(MADE).decode(errors="replace")
-        if before == made:
+        settings = self._look()
+        made = f"{settings} {_hash([(one.id, one.issued_at) for one in newest])}"
+        before = publisher.read(MADE).decode(errors="replace")
+        there = {channel: publisher.folders(channel) for channel in _PUBLISHED}
+        lost = [(one, channel) for one, channel in wanted if one.name not in there[channel]]
+        if before == made and not lost:
             return
         renderers: dict[Channel, Renderer] = {"feeds": feeds(), "archive": self.archive}
         if not before.startswith(settings):
-            for profile in profiles:
-                for channel in renderers.keys() & set(profile.channels):
-                    pipeline.refresh(store, profile, channel, renderers[channel], self.publisher)
-            for channel in renderers:
-                self.publisher.publish(self._withdrawn(channel))
+            publisher.publish([Artifact(MADE, b"")])  # from here on the files differ in what made them
+            lost = wanted
+        for profile, channel in lost:
+            pipeline.refresh(store, profile, channel, renderers[channel], publisher)
+        for channel in _PUBLISHED if lost is wanted else ():
+            publisher.publish(self._withdrawn(channel))
         newest = store.newest_summaries(_INDEXED)
-        of_all = feeds().of_all(profiles, newest[: table.entries], store.digests)
-        self.publisher.publish(replace(one, path=f"feeds/{one.path}") for one in of_all)
-        self.publisher.publish([self.archive.overview(profiles, newest), Artifact(MADE, made.encode())])
+        of_all = feeds().of_all(profiles, newest, store.digests, store.first_digests)
+        publisher.publish(replace(one, path=f"feeds/{one.path}") for one in of_all)
+        publisher.publish([self.archive.overview(profiles, newest), Artifact(MADE, made.encode())])
+
+    def _look(self) -> str:
+        """What changes the look of everything that is published; made without loading a template engine."""
+        folders = [resources.folder("templates"), *filter(None, [self.config.templates])]
+        shown = [
+            (one.name, one.title, one.channels, one.schedule, [interest.name for interest in one.interests])
+            for one in self.config.profiles
+        ]
+        templates = [(path.name, path.read_bytes()) for one in folders for path in sorted(one.glob("*.j2"))]
+        return _hash(version("digest"), self.config.feeds, shown, templates)
 
     def _withdrawn(self, channel: Channel) -> Iterator[Artifact]:
         """The files of profiles that are published no more."""

@@ -6,7 +6,7 @@ Its implementations are found by name through the entry points of `digest.plugin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Generator, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Protocol, TypeVar
 
@@ -222,6 +222,9 @@ class Store(Protocol):
 
     def digests(self, ids: Sequence[str]) -> Mapping[str, Digest]:
         """The digests of these ids."""
+
+    def first_digests(self, papers: Iterable[PaperId], profiles: Container[str]) -> Mapping[PaperId, str]:
+        """The digests of these profiles that recommended each of these papers first."""
 
     def settle(self, name: str, value: str) -> str:
         """Keep a value for good, unless another one was kept before; gives the one that is kept."""

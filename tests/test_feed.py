@@ -7,7 +7,7 @@ import locale
 import re
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -36,7 +36,7 @@ from hypothesis import strategies as st
 
 from digest.core.addresses import folders
 from digest.core.lines import one_line
-from digest.core.model import Digest, Profile, Section
+from digest.core.model import Digest, PaperId, Profile, Section
 from digest.core.shelf import MADE, Shelf, shelf
 from digest.core.tex import readable
 from digest.render import environment
@@ -159,7 +159,7 @@ def test_dates_stay_apart_and_in_order_when_digests_follow_each_other_at_once() 
 
 def test_a_paper_has_one_entry_and_the_oldest_entries_go() -> None:
     again = digest(Section("Swin", (swin(2), swin(3))), issued_at=ISSUED - timedelta(days=1))
-    made = files([digest(Section("Swin", (swin(1), swin(2)))), again], entries=2)
+    made = files([digest(Section("Swin", (swin(1), swin(2)))), replace(again, id="again")], entries=2)
     assert [item["id"][-5:] for item in items(made)] == ["00001", "00002"]
     assert [
         item["id"][-5:] for item in items(files([digest(Section("Swin", (swin(1), swin(2)))), again]))
@@ -368,7 +368,8 @@ def test_no_entry_falls_between_the_documents_and_archived_ones_never_change(
         every = {item["id"] for content in made.values() for item in json.loads(content)["items"]}
         wanted = sum(sizes[: day + 1]) if entry == "paper" else len(list(filter(None, sizes[: day + 1])))
         assert len(every) == wanted
-        assert len(json.loads(made["feed.json"])["items"]) == min(entries, wanted)
+        newest = next(filter(None, reversed(sizes[: day + 1])), 0) if entry == "paper" else 0
+        assert len(json.loads(made["feed.json"])["items"]) == min(max(entries, newest), wanted)
 
 
 def test_what_is_archived_is_read_again_only_when_it_would_change() -> None:
@@ -455,12 +456,22 @@ def test_an_interest_has_a_feed_of_its_own_if_that_is_asked_for() -> None:
     assert b'href="../../feed.css"' in made["swin/atom.xml"]
 
 
-def test_folders_of_interests_are_told_apart() -> None:
-    made = folders(["Talking face", "talking-face", "Gesichter für Kühe", "顔", "..", "x" * 200])
-    assert list(made.values())[:3] == ["talking-face", "talking-face-87078599", "gesichter-fur-kuhe"]
-    assert len(set(made.values())) == 6
+def test_an_interest_of_which_there_are_titles_alone_has_them_in_its_feed() -> None:
+    only = replace(talking(1), matches=tuple(one for one in talking(1).matches if one.interest != "Swin"))
+    tail = digest(Section("Talking face", (only,)), overflow=(swin(8), swin(9)))
+    (entry,) = json.loads(files([tail], per_interest=True)["swin/feed.json"])["items"]
+    assert entry["title"] == swin(8).paper.title
+    assert "Lanterns 9" in entry["content_html"]
+
+
+def test_folders_of_interests_are_told_apart_whatever_their_order() -> None:
+    names = ["Talking face", "talking-face", "C", "C++", "Kühe", "顔", "..", "x" * 200]
+    made = folders(names)
+    assert list(made.values())[:3] == ["talking-face", "talking-face-87078599", "c"]
+    assert len(set(made.values())) == len(names)
     assert all(re.fullmatch("[a-z0-9-]{1,80}", name) for name in made.values())
-    assert folders(["Talking face"])["Talking face"] == made["Talking face"]
+    assert folders(names[::-1]) == made
+    assert len(set(folders(["Swin", "SWIN"]).values())) == 2
 
 
 # --- of all profiles --------------------------------------------------------------------------
@@ -468,8 +479,19 @@ def test_folders_of_interests_are_told_apart() -> None:
 
 def of_all(digests: Sequence[Digest], *people: Profile, **settings: object) -> dict[str, bytes]:
     full = shelf(sorted(digests, key=lambda one: one.issued_at, reverse=True))
-    found = renderer(**settings).of_all(people, full.summaries, full.read)
-    return {artifact.path: artifact.content for artifact in found}
+
+    def first(papers: Iterable[PaperId], profiles: Container[str]) -> dict[PaperId, str]:
+        asked = set(papers)
+        return {
+            item.paper.id: one.id
+            for one in sorted(digests, key=lambda one: (one.issued_at, one.profile), reverse=True)
+            if one.profile in profiles
+            for item in one.recommendations
+            if item.paper.id in asked
+        }
+
+    found = renderer(**settings).of_all(people, full.summaries, full.read, first)
+    return {artifact.path: artifact.content for artifact in found if not artifact.is_withdrawn}
 
 
 def test_the_feed_of_all_has_each_paper_once_and_says_whose_it_is() -> None:
@@ -497,12 +519,38 @@ def test_the_feed_of_all_has_each_paper_once_and_says_whose_it_is() -> None:
     item = next(rss(made).iter("item")).find("source")
     assert item is not None
     assert (item.text, item.get("url")) == ("Lamps & more", f"{BASE}/feeds/you/rss.xml")
-    assert items(of_all([mine, yours], *people, entries=2)) == found[:2]
     assert len(items(of_all([mine, yours], *people, entry="digest"))) == 2
-    at_once = of_all([mine, replace(yours, issued_at=ISSUED)], *people)
-    dates = [item["date_published"] for item in items(at_once)]
-    assert dates == sorted(set(dates), reverse=True)
-    assert dates[0] == ISSUED.isoformat()
+
+
+def test_an_entry_of_the_feed_of_all_keeps_its_date_whoever_joins_and_whatever_comes() -> None:
+    people = profile(), profile("you")
+    mine = digest(Section("Swin", (swin(1), swin(2))))
+    same = replace(mine, id="you-1", profile="you", sections=(Section("Swin", (swin(3), swin(4))),))
+    before = {item["id"]: item["date_published"] for item in items(of_all([mine, same], *people))}
+    assert len(set(before.values())) == 4
+    assert list(before.values()) == sorted(before.values(), reverse=True)
+    again = replace(same, id="you-2", issued_at=ISSUED + timedelta(days=9), sections=mine.sections)
+    soon = replace(
+        same, id="you-3", issued_at=ISSUED + timedelta(seconds=3), sections=(Section("Swin", (swin(5),)),)
+    )
+    after = {item["id"]: item["date_published"] for item in items(of_all([again, soon, mine, same], *people))}
+    assert after.items() > before.items()
+    assert len(after) == 5
+
+
+def test_what_came_in_one_run_is_never_cut_off_in_the_feed_of_all() -> None:
+    people = [profile(f"p{number}") for number in range(4)]
+    made = [
+        replace(
+            digest(Section("Swin", tuple(swin(10 * number + one) for one in range(4)))),
+            id=one.name,
+            profile=one.name,
+        )
+        for number, one in enumerate(people)
+    ]
+    old = replace(digest(Section("Swin", (swin(90),)), issued_at=ISSUED - timedelta(days=1)), profile="p0")
+    assert len(items(of_all([*made, old], *people, entries=5))) == 16
+    assert len(items(of_all([*made, old], *people, entries=17))) == 17
 
 
 def test_the_list_of_feeds_can_be_subscribed_to_as_a_whole() -> None:

@@ -194,7 +194,9 @@ def _of_feed(path: Path) -> Iterator[str]:
         if times > 1:
             yield f"{identity} {times} times"
     dates = [entry.published for entry in feed.entries]
-    if dates != sorted(set(dates), reverse=True):
+    # RSS has no fractions of a second, by which the entries of several profiles are told apart.
+    is_of_all = path.parent.name == "feeds" and form_of(path) == "rss"
+    if dates != sorted(dates if is_of_all else set(dates), reverse=True):
         yield "entries without an order"
     if feed.updated and dates and dates[0] > feed.updated:
         yield "an entry that is newer than the feed"
@@ -385,7 +387,10 @@ def test_every_form_says_the_same(feeds: Path) -> None:
     alike = defaultdict(list)
     for path in feeds_below(feeds):
         if form_of(path) != "opml":
-            alike[path.parent, re.sub(r"\D", "", path.stem)].append(read(path).entries)
+            in_seconds = [
+                one._replace(published=one.published.replace(microsecond=0)) for one in read(path).entries
+            ]
+            alike[path.parent, re.sub(r"\D", "", path.stem)].append(in_seconds)
     for one, *others in alike.values():
         assert others == [one, one]
 

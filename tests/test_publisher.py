@@ -50,6 +50,8 @@ def test_it_says_what_is_there(tmp_path: Path) -> None:
     )
     assert publisher.published("feeds/vision") == {"atom.xml", "swin/atom.xml"}
     assert publisher.published("archive/vision") == frozenset()
+    assert publisher.folders("feeds") == {"vision"}
+    assert publisher.folders("archive") == frozenset()
     assert publisher.read("feeds/feeds.opml") == b"y"
     assert publisher.read("feeds/vision") == publisher.read("nothing") == b""
 

@@ -71,7 +71,8 @@ def test_a_new_paper_changes_the_feeds_and_the_pages_that_name_it_alone(tmp_path
     changed = {name for name, at in times(tmp_path).items() if before.get(name) != at}
     assert {name for name in changed if "bob" in name} == set()
     assert {name for name in changed if name.startswith("feeds")} == {
-        f"feeds/{name}{form}" for name in ("", "ada/") for form in ("atom.xml", "rss.xml", "feed.json")
+        "feeds/ada/.made",
+        *(f"feeds/{name}{form}" for name in ("", "ada/") for form in ("atom.xml", "rss.xml", "feed.json")),
     }
     assert len(entries(tmp_path, "ada/feed.json")) == 2
     assert entries(tmp_path, "feed.json")[0]["title"].startswith("SwinLeaf 1")
@@ -86,6 +87,80 @@ def test_a_folder_that_was_lost_is_written_again_as_it_was(tmp_path: Path, run: 
     shutil.rmtree(tmp_path / "public")
     assert run("run", "--config", config) == 0
     assert public(tmp_path) == before
+
+
+@pytest.mark.parametrize("lost", ["feeds", "archive/bob", "feeds/ada"])
+def test_a_part_of_the_folder_that_was_lost_is_written_again(tmp_path: Path, run: Run, lost: str) -> None:
+    config = configure(tmp_path, profiles=("ada", "bob"))
+    page(tmp_path)
+    assert run("run", "--config", config) == 0
+    before = public(tmp_path)
+    shutil.rmtree(tmp_path / "public" / lost)
+    assert run("run", "--config", config) == 0
+    assert public(tmp_path) == before
+
+
+def test_a_template_that_was_changed_is_seen_in_the_next_run(tmp_path: Path, run: Run) -> None:
+    config = configure(tmp_path, extra='templates = "mine"\n')
+    (tmp_path / "mine").mkdir()
+    page(tmp_path)
+    assert run("run", "--config", config) == 0
+    (tmp_path / "mine" / "archive_style.css.j2").write_text("body { color: rebeccapurple }", encoding="utf-8")
+    (tmp_path / "mine" / "feed.css.j2").write_text("rss { color: rebeccapurple }", encoding="utf-8")
+    assert run("run", "--config", config) == 0
+    changed = {name for name, content in public(tmp_path).items() if b"rebeccapurple" in content}
+    assert {"index.html", "archive/me/index.html", "feeds/feed.css"} < changed
+    assert len(changed) == 4
+
+
+def test_a_clock_that_goes_back_loses_no_entry(tmp_path: Path, run: Run) -> None:
+    config = configure(tmp_path, extra="[feeds]\nentries = 2\n")
+    for day in (10, 11, 12, 3):
+        page(tmp_path, day)
+        assert run("run", "--config", config, "--at", f"2026-11-{day:02}T07:00") == 0
+    named = [
+        item["title"].partition(":")[0]
+        for name in public(tmp_path)
+        if re.fullmatch(r"feeds/me/feed(-\d+)?\.json", name)
+        for item in entries(tmp_path, name.removeprefix("feeds/"))
+    ]
+    assert set(named) == {f"SwinLeaf {day}" for day in (10, 11, 12, 3)}
+    assert entries(tmp_path)[0]["title"].startswith("SwinLeaf 3")
+
+
+def test_a_change_that_was_taken_back_half_way_leaves_nothing(tmp_path: Path, run: Run) -> None:
+    config = configure(tmp_path, profiles=("ada", "bob"))
+    page(tmp_path)
+    assert run("run", "--config", config) == 0
+    before, text = public(tmp_path), config.read_text(encoding="utf-8")
+    config.write_text(f'{text}[feeds]\nbase_url = "https://new.example.org"\n', encoding="utf-8")
+    blocked = tmp_path / "public" / "archive" / "bob" / "index.html"
+    blocked.unlink()
+    blocked.mkdir()
+    assert run("run", "--config", config) == 1
+    blocked.rmdir()
+    config.write_text(text, encoding="utf-8")
+    assert run("run", "--config", config) == 0
+    assert public(tmp_path) == before
+
+
+def test_a_database_from_a_backup_makes_its_pages_anew(tmp_path: Path, run: Run) -> None:
+    config = configure(tmp_path, extra='[schedule]\nat = ["07:00"]\n')
+    page(tmp_path, 1)
+    assert run("run", "--config", config, "--at", "2026-11-19T07:00") == 0
+    shutil.copytree(tmp_path / "data", tmp_path / "backup")
+    page(tmp_path, 2)
+    assert run("run", "--config", config, "--at", "2026-11-20T07:00") == 0
+    shutil.rmtree(tmp_path / "data")
+    (tmp_path / "backup").rename(tmp_path / "data")
+    page(tmp_path, 3)
+    assert run("run", "--config", config, "--at", "2026-11-20T07:30") == 0
+    (newest,) = (text for name, text in public(tmp_path).items() if "me-20261120" in name)
+    assert b"Leaf 3" in newest
+    assert "SwinLeaf 3" in "".join(item["title"] for item in entries(tmp_path))
+    (tmp_path / "data" / "digest.db").unlink()
+    assert run("run", "--config", config, "--at", "2026-11-21T07:00") == 0
+    assert [name for name in public(tmp_path) if re.search(r"me-2026112?0", name)] == []
 
 
 def test_a_change_of_settings_is_published_by_the_next_run_and_keeps_the_ids(

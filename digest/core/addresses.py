@@ -73,13 +73,14 @@ def joined(base_url: str | None, *path: str) -> str:
 def folders(names: Sequence[str]) -> dict[str, str]:
     """Names for the folders of interests, by name: "Talking face" is in `talking-face`.
 
-    One that has no letters of ASCII, or those of another one before it, is told apart by its hash.
+    One that its folder does not spell ("C++"), or another one before it has, is told apart by its hash:
+    an address should not become another interest's when they change places.
     """
     found: dict[str, str] = {}
     for name in names:
         letters = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
         folder = _NOT_IN_A_FOLDER.sub("-", letters)[:64].strip("-")
-        if not folder or folder in found.values():
+        if folder.replace("-", " ") != name.casefold() or folder in found.values():
             unlike = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:8]
             folder = f"{folder}-{unlike}" if folder else unlike
         found[name] = folder

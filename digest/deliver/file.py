@@ -60,6 +60,15 @@ class FilePublisher:
             for name in names
         )
 
+    def folders(self, folder: str) -> frozenset[str]:
+        """The names of the folders that are there, in that one. Raises PermanentDeliveryError."""
+        root = self._target(folder)
+        try:
+            with os.scandir(root) as found:
+                return frozenset(one.name for one in found if one.is_dir())
+        except OSError:
+            return frozenset()
+
     def read(self, path: str) -> bytes:
         """What a published file holds; nothing when it cannot be read. Raises PermanentDeliveryError."""
         try:

@@ -15,6 +15,7 @@ made with is another.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
@@ -81,9 +82,10 @@ class ArchiveRenderer:
         """
         feeds = self._feeds(profile, "../../")
         made = self._made(profile, feeds)
-        if shelf.made and shelf.made != made:
+        is_kept = shelf.is_made_with(made)
+        if shelf.made and not is_kept:
             yield Artifact(MADE, b"")  # from here on the pages differ in what they were made with
-        there = shelf.published if shelf.made == made else frozenset()
+        there = shelf.published if is_kept else frozenset()
         issues = _issues(profile, shelf.summaries)
         around = [None, *issues, None]
         wanted = [
@@ -125,7 +127,11 @@ class ArchiveRenderer:
             feeds=[*feeds, *self._of_interests(profile)],
             canonical=joined(self._base_url, "archive", profile.name, "index.html"),
         )
-        yield Artifact(MADE, made.encode())
+        own = {"index.html", *(issue.file for issue in issues)}
+        for path in sorted(shelf.published - own):
+            if re.fullmatch(rf"{profile.name}-\d{{8}}T\d{{6}}Z\.html", path):  # of a database that was lost
+                yield Artifact(path, b"", is_withdrawn=True)
+        yield Artifact(MADE, shelf.mark(made).encode())
 
     def overview(self, profiles: Sequence[Profile], summaries: Sequence[Summary]) -> Artifact:
         """The `index.html` above `archive` and `feeds`: a way to each profile and to the newest digests.

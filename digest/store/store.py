@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -761,12 +761,34 @@ class Store:
         )
         with self._reading() as connection:
             heads = connection.execute(
-                select(wanted).order_by(wanted.c.issued_at.desc(), wanted.c.slot.desc(), wanted.c.profile)
+                # Slots go forward even where clocks went back.
+                select(wanted).order_by(wanted.c.slot.desc(), wanted.c.issued_at.desc(), wanted.c.profile)
             ).mappings()
             counts: dict[str, list[Any]] = defaultdict(list)
             for row in connection.execute(counted).mappings():
                 counts[row["digest"]].append(row)
             return tuple(records.summary(head, counts[head["id"]]) for head in heads)
+
+    def first_digests(self, papers: Iterable[PaperId], profiles: Container[str]) -> dict[PaperId, str]:
+        """The digests of these profiles that recommended each of these papers first."""
+        found: dict[PaperId, str] = {}
+        wanted = sorted(papers)
+        with self._reading() as connection:
+            for start in range(0, len(wanted), _CHUNK):
+                query = (
+                    select(aliases.c.alias, digests.c.id, digests.c.profile)
+                    .join(recommendations, recommendations.c.paper == aliases.c.paper)
+                    .join(digests)
+                    .where(
+                        aliases.c.alias.in_(wanted[start : start + _CHUNK]),
+                        recommendations.c.kind.not_in(("overflow", "waiting", "near_miss")),
+                    )
+                    .order_by(digests.c.issued_at, digests.c.profile)
+                )
+                for alias, digest, profile in connection.execute(query):
+                    if profile in profiles:
+                        found.setdefault(PaperId(alias), digest)
+        return found
 
     def settle(self, name: str, value: str) -> str:
         """Keep a value for good, unless another one was kept before; gives the one that is kept."""

@@ -11,8 +11,9 @@ Its date is the moment it was recommended, a second earlier for each rank, so th
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -25,7 +26,7 @@ import jinja2
 
 from digest.core.addresses import folders, http_url, joined, links, page
 from digest.core.lines import one_line, shortened
-from digest.core.model import Artifact, Digest, Paper, Profile, Recommendation, Summary
+from digest.core.model import Artifact, Digest, Paper, PaperId, Profile, Recommendation, Summary
 from digest.core.phrases import counts, coverage, explained, heartbeat, quantity
 from digest.core.shelf import MADE, Shelf
 from digest.core.tex import readable
@@ -44,6 +45,7 @@ _MOST_AUTHORS = 100  # collaborations have thousands
 _MOST_TAGS = 20
 _MOST_TITLES = 100
 _OURS = re.compile(r"(?:[a-z0-9-]+/)?(?:(?:atom|rss)(?:-\d+)?\.xml|feed(?:-\d+)?\.json)")
+_A_RUN = 10  # times the entries that are wanted: what is looked through for those of one run
 _A_SECOND = timedelta(seconds=1)
 
 
@@ -81,7 +83,10 @@ class FeedRenderer:
         feeds = self._feeds(profile)
         filled = [one for one in shelf.summaries if one.papers]
         archived = self._archive(filled)
-        there = shelf.published if shelf.made == made else frozenset()
+        is_kept = shelf.is_made_with(made)
+        if shelf.made and not is_kept:
+            yield Artifact(MADE, b"")  # from here on the documents differ in what they were made with
+        there = shelf.published if is_kept else frozenset()
         for number, ids in enumerate(archived, 1):
             documents = [
                 replace(feed, number=number, before=number - 1, after=number % len(archived) and number + 1)
@@ -108,40 +113,67 @@ class FeedRenderer:
         yield from self._documents(
             profile, documents, _read(shelf, list(self._newest(filled, self._entries)))
         )
-        yield Artifact(MADE, made.encode())
+        yield Artifact(MADE, shelf.mark(made).encode())
 
     def of_all(
         self,
         profiles: Sequence[Profile],
         summaries: Sequence[Summary],
         read: Callable[[Sequence[str]], Mapping[str, Digest]],
+        first: Callable[[Iterable[PaperId], Container[str]], Mapping[PaperId, str]],
     ) -> Iterator[Artifact]:
         """The feed of all profiles, the list of feeds (OPML 2.0), and their style. Raises RenderError.
 
-        A paper stands there once, as it was recommended first.
+        A paper stands there once, as it was recommended first: `first` gives the digests that did so, of
+        these profiles.
         """
-        served = {one.name: one for one in profiles if "feeds" in one.channels}
+        served = {one.name: self._feed(one) for one in profiles if "feeds" in one.channels}
         filled = [one for one in summaries if one.papers and one.profile in served]
-        newest = list(self._newest(filled, 2 * self._entries))  # some papers are there twice
-        digests = read(newest)
+        digests = read(list(self._newest(filled, _A_RUN * self._entries)))
+        papers = {item.paper.id for digest in digests.values() for item in digest.recommendations}
+        firsts = first(papers, served) if self._entry == "paper" else {}
+        found: list[tuple[datetime, Digest, Recommendation | None, Sequence[Recommendation]]] = []
+        for digest in digests.values():
+            apart = _fraction(digest.profile)  # profiles are served in the same second
+            if self._entry == "digest":
+                found.append((_second(digest.issued_at) - apart, digest, None, ()))
+            for published, item, titles in self._dated(digest) if self._entry == "paper" else ():
+                if firsts.get(item.paper.id, digest.id) == digest.id:
+                    found.append((published - apart, digest, item, titles))
+        found.sort(key=lambda one: one[0], reverse=True)
+        run = max((digest.issued_at for digest in digests.values()), default=None)
+        limit = max(self._entries, sum(1 for one in found if one[1].issued_at == run))
         whole = Feed("", self._tag(_ALL), "All digests", joined(self._base_url, "index.html"))
-        first: dict[str, Entry] = {}
-        for digest in (digests[one] for one in reversed(newest)):
-            source = replace(self._feed(served[digest.profile]), updated=_second(digest.issued_at))
-            for entry in self._entries_of(digest, source):
-                id_ = entry.id.replace(source.id, whole.id, 1)
-                tags = tuple(dict.fromkeys((source.title, *entry.tags)))
-                first.setdefault(id_, replace(entry, id=id_, tags=tags, source=source))
-        entries = sorted(first.values(), key=lambda entry: entry.published, reverse=True)[: self._entries]
-        for number, entry in enumerate(entries[1:], 1):  # profiles are served in the same second
-            before = entries[number - 1].published - _A_SECOND
-            entries[number] = replace(entry, published=min(_second(entry.published), before))
-        yield from self._written(whole, entries)
-        feeds = [whole, *(feed for profile in served.values() for feed in self._feeds(profile))]
+        yield from self._written(whole, [self._copied(whole, served, *one) for one in found[:limit]])
+        feeds = [whole, *(feed for one in profiles if one.name in served for feed in self._feeds(one))]
         for form in FEEDS.keys() - set(self._formats):
             yield Artifact(FEEDS[form].file, b"", is_withdrawn=True)
         yield Artifact("feeds.opml", opml(feeds, self._formats, joined(self._base_url, "feeds")))
         yield self.style()
+
+    def _copied(
+        self,
+        whole: Feed,
+        feeds: Mapping[str, Feed],
+        published: datetime,
+        digest: Digest,
+        item: Recommendation | None,
+        titles: Sequence[Recommendation],
+    ) -> Entry:
+        """An entry of a profile's feed as it stands in the feed of all."""
+        source = replace(feeds[digest.profile], updated=_second(digest.issued_at))
+        entry = (
+            self._of_digest(digest, source)
+            if item is None
+            else self._of_paper(item, titles, source, published)
+        )
+        return replace(
+            entry,
+            id=entry.id.replace(source.id, whole.id, 1),
+            tags=tuple(dict.fromkeys((source.title, *entry.tags))),
+            published=published,
+            source=source,
+        )
 
     def style(self) -> Artifact:
         """What browsers show the feeds with, for the folder above those of profiles. Raises RenderError."""
@@ -186,7 +218,9 @@ class FeedRenderer:
             for digest in digests:
                 for entry in self._entries_of(digest, feed):
                     entries.setdefault(entry.id, entry)
-            limit = None if feed.number else self._entries
+            # Whoever looks once a day should find the whole day.
+            newest = digests[0].summary.papers if digests and self._entry == "paper" else 0
+            limit = None if feed.number else max(self._entries, newest)
             for artifact in self._written(feed, list(islice(entries.values(), limit))):
                 yield Artifact(_below(profile, artifact.path), artifact.content)
 
@@ -238,18 +272,23 @@ class FeedRenderer:
 
     def _entries_of(self, digest: Digest, feed: Feed) -> Iterator[Entry]:
         shown = _of_interest(digest, feed.interest) if feed.interest else digest
-        papers = shown.recommendations
-        if not papers:
-            return
-        if self._entry == "digest":
+        if self._entry == "paper":
+            for published, item, titles in self._dated(shown):
+                yield self._of_paper(item, titles, feed, published)
+        elif shown.recommendations or shown.overflow:
             yield self._of_digest(shown, feed)
-            return
+
+    def _dated(self, digest: Digest) -> Iterator[tuple[datetime, Recommendation, Sequence[Recommendation]]]:
+        """The papers of a digest, each with its date and with what stands below it by title."""
+        papers, titles = digest.recommendations, digest.overflow
+        if not papers:  # an interest may have papers by title alone: the first stands for the others
+            papers, titles = titles[:1], titles[1:]
         step = _A_SECOND
         if digest.since is not None and digest.since < digest.issued_at:  # soon after, there is less room
             step = min(step, (digest.issued_at - digest.since) / (len(papers) + 1))
-        for rank, item in enumerate(papers):
-            overflow = shown.overflow if rank == len(papers) - 1 else ()
-            yield self._of_paper(item, overflow, feed, _second(digest.issued_at) - rank * step)
+        for rank, item in enumerate(papers, 1):
+            published = _second(digest.issued_at) - (rank - 1) * step
+            yield published, item, titles if rank == len(papers) else ()
 
     def _of_paper(
         self, item: Recommendation, overflow: Sequence[Recommendation], feed: Feed, published: datetime
@@ -359,6 +398,11 @@ def _name(text: str, limit: int = _LONGEST_NAME) -> str:
 def _quoted(part: str) -> str:
     # What a name holds beyond the characters of RFC 4151, 2.1 is percent-encoded.
     return quote(part, safe=":/@!$'()*+,;=", errors="replace")
+
+
+def _fraction(profile: str) -> timedelta:
+    """A part of a second that is the profile's own."""
+    return timedelta(microseconds=int(hashlib.sha256(profile.encode()).hexdigest()[:8], 16) % 1_000_000)
 
 
 def _second(moment: datetime) -> datetime:
