@@ -14,9 +14,11 @@ import pytest
 from commands import Run
 from hypothesis import given
 from hypothesis import strategies as st
+from lxml import etree
 from served import PUBLIC, answering, started
-from world import NOON, configure
+from world import DAY, NOON, configure, listings, paper, report
 
+from digest import app
 from digest.core.access import Access, hashed, holder
 from digest.core.model import Artifact
 from digest.deliver.file import FilePublisher
@@ -147,7 +149,8 @@ def test_each_reads_what_is_theirs_by_password_and_by_path(
 ) -> None:
     anna, ben = give(run, config, "anna"), give(run, config, "ben", "--profile", "me")
     for path in PATHS:
-        for name, secret, status in (("anna", anna, 200), ("ben", ben, 200 if path in OF_ME else 404)):
+        bens = 200 if path in OF_ME else 307 if path == "/" else 404
+        for name, secret, status in (("anna", anna, 200), ("ben", ben, bens)):
             by_password = client.get(path, auth=(name, secret))
             by_path = client.get(f"/t/{secret}{path}")
             assert by_password.status_code == by_path.status_code == status, path
@@ -160,6 +163,20 @@ def test_each_reads_what_is_theirs_by_password_and_by_path(
     assert client.get(f"/t/{ben}/feeds/me/%2e%2e/you/atom.xml").status_code == 404
     assert client.get(f"/t/{ben}/archive/me").headers["location"] == "./me/"
     assert client.get(f"/t/{anna}").headers["location"] == f"./{anna}/"
+
+
+def test_who_reads_one_profile_is_led_to_its_pages(run: Run, tmp_path: Path) -> None:
+    config = world(tmp_path, base_url=PUBLIC)
+    with answering(config) as client:
+        secret = give(run, config, "ben", "--profile", "me")
+        client.follow_redirects = True
+        for path in ("/", "/index.html", "/digest", "/digest/", "/digest/index.html"):
+            assert client.get(path, auth=("ben", secret)).text == "archive/me/index.html"
+        for path in ("", "/", "/index.html"):
+            for prefix in ("", "/digest"):
+                assert client.get(f"{prefix}/t/{secret}{path}").text == "archive/me/index.html"
+    with answering(config, is_public=True) as client:
+        assert client.get("/", auth=("ben", secret)).text == "index.html"
 
 
 @pytest.mark.parametrize(
@@ -276,14 +293,142 @@ def test_to_serve_the_network_takes_one_word(config: Path) -> None:
         process.terminate()
 
 
-def test_a_store_that_cannot_be_read_opens_nothing(config: Path, client: httpx.Client) -> None:
-    assert client.get("/").status_code == 200
+def lose(config: Path) -> None:
     for path in (config.parent / "data").glob("digest.db*"):
         path.unlink()
+
+
+def damage(config: Path) -> None:
+    lose(config)
     (config.parent / "data" / "digest.db").write_bytes(b"no database" * 100)
-    assert client.get("/").status_code == 503
-    health = client.get("/healthz")
-    assert (health.status_code, health.json()) == (503, {"ok": False})
+
+
+def test_a_store_that_is_lost_opens_nothing(run: Run, config: Path) -> None:
+    give(run, config, "anna")
+    with answering(config) as client:  # which nobody has asked anything before
+        for is_lost in (lose, damage, lose):
+            is_lost(config)
+            assert client.get("/").status_code in {401, 503}
+            assert client.get("/healthz").json() in ({"ok": True}, {"ok": False})
+        assert client.get("/").status_code == 401
+        again = give(run, config, "anna")
+        assert client.get("/", auth=("anna", again)).status_code == 200
+
+
+def test_a_store_that_cannot_be_read_opens_nothing_and_says_why_once(
+    capsys: pytest.CaptureFixture[str], config: Path
+) -> None:
+    with answering(config) as client:
+        assert client.get("/").status_code == 200
+        for _ in range(2):
+            damage(config)
+            assert [client.get("/").status_code for _ in range(2)] == [503, 503]
+            health = client.get("/healthz")
+            assert health.status_code == 503
+            assert "file is not a database" in health.json()["error"]
+            for headers in (OUTSIDE, {"X-Forwarded-For": "192.0.2.1"}):
+                assert client.get("/healthz", headers=headers).json() == {"ok": False}
+            (said,) = capsys.readouterr().err.splitlines()
+            assert health.json()["error"] in said
+            lose(config)
+            assert client.get("/").status_code == 200
+    damage(config)
+    with answering(config, is_public=True) as client:
+        assert client.get("/healthz").json() == {"ok": False}
+
+
+# --- what feeds name --------------------------------------------------------------------------
+
+HERE = "http://127.0.0.1:8470"  # where feeds are found unless it is said
+
+
+@pytest.mark.parametrize(
+    ("settings", "base_url"),
+    [
+        ("", None),
+        (f'base_url = "{PUBLIC}"', PUBLIC),
+        ('base_url = "https://a.example/b&c"', "https://me.example.org/d&e"),
+    ],
+)
+def test_who_came_by_path_can_follow_whatever_a_feed_names(
+    run: Run, tmp_path: Path, settings: str, base_url: str | None
+) -> None:
+    serve = f'[serve]\nbase_url = "{base_url}"\n' if base_url else ""
+    config = configure(tmp_path, extra=f"{serve}[feeds]\nentries = 1\nper_interest = true\n{settings}")
+    made = app.load(str(config), {})
+    with made.store() as store:
+        for number in range(3):
+            at = NOON + number * DAY
+            found = listings(paper(f"Swin by {HERE}/feeds/ {number}"), source="file")
+            store.add(found, [], report("file", at=at))
+            assert all(item.digest for item in made.compose(store, made.profiles(), at=at))
+            assert list(made.dispatch(store, at=at))
+    secret = give(run, config, "anna")
+    with answering(config) as client:
+        below = f"{base_url or str(client.base_url).rstrip('/')}/t/{secret}/"
+        seen: set[str] = set()
+        ahead = {f"{below}feeds/{name}" for name in ("feeds.opml", "atom.xml", "me/feed.json")}
+        while ahead:
+            seen |= ahead
+            answers = [client.get(address[len(below) - len(f"/t/{secret}/") :]) for address in ahead]
+            assert {answer.status_code for answer in answers} == {200}
+            feeds = [answer for answer in answers if "html" not in answer.headers["content-type"]]
+            named = {address for answer in feeds for address in values(answer)}
+            ours = {address for address in named if re.search(r"/(archive|feeds)/|/index\.html$", address)}
+            assert all(address.startswith(below) for address in ours)
+            ahead = ours - seen
+        ends = {address.removeprefix(below) for address in seen}
+        assert {"index.html", "archive/me/index.html", "feeds/me/swin/atom.xml"} <= ends
+        assert {"feeds/me/atom-1.xml", "feeds/me/atom-2.xml", "feeds/me/feed-1.json"} <= ends
+        by_password = client.get("/feeds/me/atom.xml", auth=("anna", secret))
+        assert secret not in by_password.text
+        ids = re.findall(r"<id>.*?</id>", by_password.text)
+        assert re.findall(r"<id>.*?</id>", client.get(f"/t/{secret}/feeds/me/atom.xml").text) == ids
+
+
+def values(answer: httpx.Response) -> set[str]:
+    """The addresses that a feed names, and no text that looks like one."""
+    if answer.headers["content-type"].endswith("json"):
+        return {value for value in answer.json().values() if str(value).startswith("http")}
+    elements = etree.fromstring(answer.content).iter("*")
+    found = [value for one in elements for value in (*one.attrib.values(), one.text or "")]
+    return {str(value) for value in found if value.startswith("http")}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.xml", '<a url="https://stranger.example/?{here}/feeds/"/>'),
+        ("a.xml", '<a>https://stranger.example/?="{here}/feeds/</a>'),
+        ("a.xml", "<a>https://stranger.example/?{here}/feeds/</a>"),
+        ("a.xml", '<a url="{here}.stranger.example/feeds/"/>'),
+        ("a.xml", '<a url="{here}/feed"/>'),
+        ("a.opml", '<outline xmlUrl="https://stranger.example/?{here}/index.html"/>'),
+        ("a.json", '{{"image": "https://stranger.example/?{here}/feeds/"}}'),
+        ("a.json", '{{"image": "https://stranger.example/?>{here}/feeds/"}}'),
+        ("a.json", '{{"image": "https://stranger.example/?\\": \\"{here}/feeds/"}}'),
+        ("a.html", '<a href="{here}/feeds/">'),
+    ],
+)
+def test_no_secret_is_put_where_a_stranger_could_read_it(
+    run: Run, config: Path, client: httpx.Client, name: str, text: str
+) -> None:
+    content = text.format(here=HERE)
+    FilePublisher(config.parent / "public").publish([Artifact(name, content.encode())])
+    secret = give(run, config, "anna")
+    assert client.get(f"/t/{secret}/{name}").text == content
+
+
+@pytest.mark.parametrize("host", ['x"><script>', "", "x\\", "[", "a@b"])
+def test_a_host_that_is_none_stays_out_of_documents(
+    run: Run, config: Path, client: httpx.Client, host: str
+) -> None:
+    FilePublisher(config.parent / "public").publish(
+        [Artifact("a.xml", f'<a href="{HERE}/feeds/"/>'.encode())]
+    )
+    secret = give(run, config, "anna")
+    answer = client.get(f"/t/{secret}/a.xml", headers={"Host": host})
+    assert re.fullmatch(rf'<a href="[^<>"]*/t/{secret}/feeds/"/>', answer.text)
 
 
 # --- secrets ----------------------------------------------------------------------------------

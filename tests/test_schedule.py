@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
+from commands import Run
 from hypothesis import given
 from hypothesis import strategies as st
 from served import started
@@ -140,6 +141,16 @@ def test_the_daemon_serves_meanwhile_and_finishes_what_it_does_before_it_leaves(
             daemon.communicate(timeout=90)
         assert daemon.returncode == 0
         assert len(smtp.messages) == 1
+
+
+@pytest.mark.parametrize("arguments", [["--public"], ["--host", "127.0.0.1"], ["--port", "8470"]])
+def test_to_whom_is_answered_is_not_said_in_vain(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, arguments: list[str]
+) -> None:
+    run = Run(capsys)
+    config = configure(tmp_path, extra="[schedule]", profiles=())
+    assert run("schedule", "--config", config, *arguments) == 2
+    assert f"{arguments[0]} needs --serve." in run.err
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -10,6 +10,7 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from hashlib import sha256
 from pathlib import Path
 
@@ -253,6 +254,22 @@ def test_another_name_for_this_machine_is_not_answered(client: httpx.Client) -> 
         assert client.get("/", headers={"Host": name}).status_code == 200
 
 
+def test_the_address_that_it_listens_at_is_a_name_of_it(config: Path) -> None:
+    with answering(config, host="127.0.0.2") as client:
+        for name in ("127.0.0.2:8470", "localhost"):
+            assert client.get("/", headers={"Host": name}).status_code == 200
+            assert "sources" in client.get("/healthz", headers={"Host": name}).json()
+        assert client.get("/", headers={"Host": "127.0.0.3"}).status_code == 400
+
+
+@pytest.mark.parametrize("name", ["Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host"])
+def test_what_a_proxy_hands_over_is_from_outside_whatever_it_is_called(
+    client: httpx.Client, name: str
+) -> None:
+    assert client.get("/", headers={name: "192.0.2.1"}).status_code == 404
+    assert client.get("/healthz", headers={name: "192.0.2.1"}).json() == {"ok": True}
+
+
 def test_a_reader_never_gets_one_version_under_the_name_of_another(
     client: httpx.Client, config: Path
 ) -> None:
@@ -293,6 +310,46 @@ def status(folder: Path, request: Request) -> int:
         return files.answer(folder, "/feeds/me/atom.xml", request, cache="").status_code
     except HTTPException as refused:
         return refused.status_code
+
+
+# --- connections ------------------------------------------------------------------------------
+
+
+def connected(client: httpx.Client) -> socket.socket:
+    """A connection of its own, on which half a request was sent."""
+    connection = socket.create_connection((client.base_url.host, client.base_url.port or 0), timeout=30)
+    connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n")
+    return connection
+
+
+def is_ended(connection: socket.socket) -> bool:
+    """Whether the server closes it, rather than answers. Raises TimeoutError where it does neither."""
+    try:
+        return connection.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
+def test_many_who_send_nothing_leave_room_for_the_daily_run(config: Path) -> None:
+    with ExitStack() as held:
+        client = held.enter_context(answering(config))
+        waiting = [held.enter_context(connected(client)) for _ in range(256)]
+        assert is_ended(held.enter_context(connected(client)))
+        waiting[0].sendall(b"\r\n")
+        assert not is_ended(waiting[0])
+
+
+def test_who_asks_nothing_is_not_waited_for(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "_FIRST_REQUEST", 1)
+    with answering(config) as client:
+        kept = http.client.HTTPConnection(client.base_url.host, client.base_url.port or 0)
+        kept.request("GET", "/")
+        assert kept.getresponse().read() == FILES["index.html"]
+        with connected(client) as idle:
+            assert is_ended(idle)
+        kept.request("GET", "/")  # at which it would find out that the server left
+        assert kept.getresponse().read() == FILES["index.html"]
+        kept.close()
 
 
 # --- the process ------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 
 import click
+from click.core import ParameterSource
 
 from digest.cli import options
 from digest.cli.serve import served, serving
@@ -19,6 +20,10 @@ def schedule(config: str | None, host: str, port: int, *, serve: bool, public: b
     from digest import schedule as heartbeat
     from digest.cli.run import tick
 
+    given = click.get_current_context().get_parameter_source
+    for option in () if serve else ("host", "port", "public"):
+        if given(option) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"--{option} needs --serve.")
     app = options.load(config, collects=True)
     for profile in app.config.profiles:
         if profile.schedule is None:

@@ -14,6 +14,7 @@ from calendar import timegm
 from collections.abc import Sequence
 from email.utils import formatdate, parsedate
 from hashlib import sha256
+from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
@@ -36,10 +37,18 @@ _TYPES = {
 _SHRINKS = re.compile(r"text/.*|application/.*(?:json|xml)|image/svg\+xml")
 _SMALL = 1000  # bytes that fit into one packet in any case
 _TAG = re.compile(r'(W/)?("[^"]*")')  # RFC 9110, 8.8.3
+_XML = re.compile(rb'<[^<>]*>[^<"]*')  # a tag and the text behind it
+# Parts of documents in which nothing but a value begins behind a quotation mark or a ">".
+_VALUES = {".json": re.compile(rb'": "[^">]*'), ".opml": _XML, ".xml": _XML}
 
 
-def answer(folder: Path, path: str, request: Request, *, cache: str) -> Response:
-    """A file of the folder, or that nothing has changed. Raises HTTPException."""
+def answer(
+    folder: Path, path: str, request: Request, *, cache: str, moved: tuple[str, str] | None = None
+) -> Response:
+    """A file of the folder, or that nothing has changed. Raises HTTPException.
+
+    `moved`: the address below which feeds name one another, and the one that they are to name instead.
+    """
     try:
         file = _find(folder, path)
         if (file / "index.html").is_file():
@@ -51,6 +60,9 @@ def answer(folder: Path, path: str, request: Request, *, cache: str) -> Response
             content, modified = stream.read(), int(os.fstat(stream.fileno()).st_mtime)
     except (OSError, ValueError):  # not there, too long, not permitted, or no name at all
         raise HTTPException(404) from None
+    if moved is not None and (values := _VALUES.get(file.suffix)):
+        written = moved if file.suffix == ".json" else (escape(address, quote=False) for address in moved)
+        content = _moved(content, values, *(address.encode() for address in written))
     return _answer(file.name, content, modified, request.headers, cache)
 
 
@@ -64,6 +76,15 @@ def _find(folder: Path, path: str) -> Path:
     if not is_ours or not found.is_relative_to(root):
         raise HTTPException(404)
     return found
+
+
+def _moved(content: bytes, values: re.Pattern[bytes], before: bytes, now: bytes) -> bytes:
+    """The document with other addresses of ours, where they are values.
+
+    Within an address, such as that of a picture, the new one would tell a stranger the secret that it has.
+    """
+    ours = re.compile(rb'(?<=[">])' + re.escape(before) + rb"(?=/(?:archive/|feeds/|index\.html))")
+    return values.sub(lambda value: ours.sub(lambda _: now, value[0]), content)
 
 
 def _answer(name: str, content: bytes, modified: int, asked: Headers, cache: str) -> Response:

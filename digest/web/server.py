@@ -21,20 +21,23 @@ asked for:
     @digest path /digest/opinion/* /digest/stop/*
     reverse_proxy @digest 127.0.0.1:8470
 
-A request then counts as one from outside by its `Host`, and by the headers that proxies add, because
+A request counts as one from outside by its `Host`, and by the headers that proxies add, because
 some replace the `Host` by the address of this server. nginx does so and adds none, unless it is told to.
 """
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import ipaddress
+import logging
 import re
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from urllib.parse import unquote, urlsplit
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from urllib.parse import quote, unquote, urlsplit
 
 import uvicorn
 from starlette.applications import Starlette
@@ -42,16 +45,19 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Mount, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from digest import app as composition
 from digest.core import access
 from digest.core.access import Access
+from digest.core.addresses import joined
 from digest.errors import ConfigError, DigestError
 from digest.web import files, opinions, stops
 
+_LOG = logging.getLogger("uvicorn.error")  # which writes to stderr
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]", "::1")
 # RFC 7239; RFC 9110, 7.6.3; and what proxies have added since before either.
 _OF_PROXIES = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host")
@@ -62,7 +68,12 @@ _HEADERS = {
 }
 _WHO = {"WWW-Authenticate": 'Basic realm="digest", charset="UTF-8"'}
 _IN_PATH = re.compile(r"/t/([^/]+)((?:/.*)?)", re.DOTALL)
+_OVERVIEW = ("", "/", "/index.html")
 _PATIENCE = 3  # seconds that a reader has to take the rest of an answer when the server ends
+# A process has 1,024 descriptors as a rule, and the daily run, which may be the same one, needs some.
+_CONNECTIONS = 256
+_ACCEPTED_AT_ONCE = 64  # asyncio accepts as many as fit into the backlog before any of them is looked at
+_FIRST_REQUEST = 10  # seconds that it may take to arrive; uvicorn would wait for it for ever
 
 
 def application(app: composition.App, *, host: str, is_public: bool) -> ASGIApp:
@@ -76,7 +87,7 @@ def application(app: composition.App, *, host: str, is_public: bool) -> ASGIApp:
     started = composition.now()
     base_url = app.config.serve.base_url
     address = urlsplit(base_url or "")
-    hosts = {*_LOOPBACK, address.hostname}
+    names = {*_LOOPBACK, host}
     pages = {} if base_url is None else {"/opinion": opinions.routes(app), "/stop": stops.routes(app)}
     router = Router([Mount(path, routes=routes) for path, routes in pages.items()])
     # A path that the address and a folder of ours have in common was taken off if the rest is none of ours.
@@ -85,41 +96,37 @@ def application(app: composition.App, *, host: str, is_public: bool) -> ASGIApp:
         r"((?:/(?:index\.html|healthz)?)?|/(?:archive|feeds|opinion|stop|t)/.*)",
         re.DOTALL,
     )
+    readers = _Readers(app, is_open=is_local and not is_public)
 
     def answer(request: Request, path: str) -> Response | None:
         """The answer at a path, as it is without `base_url`; None where a page of the mails gives it."""
+        is_from_outside = _is_from_outside(request.headers, names)
         try:
-            given = app.access()
-        except DigestError:  # so nobody knows who may be told more
+            given = readers.look()
+        except DigestError as error:
             if path != "/healthz":
                 raise HTTPException(503) from None
-            return JSONResponse({"ok": False}, 503)
-        is_open = is_local and not is_public and not given
+            return _told({"ok": False, "error": str(error)}, whole=readers.is_open and not is_from_outside)
         # A page on the web cannot read a server on this machine by naming it otherwise (DNS rebinding).
-        if is_open and _host_of(request.headers) not in hosts:
+        if readers.is_open and _host_of(request.headers) not in {*names, address.hostname}:
             raise HTTPException(400, "This server has another name.")
         if path.startswith(tuple(f"{page}/" for page in pages)):
             return None
         if request.method not in files.METHODS:
             raise HTTPException(405, headers={"Allow": ", ".join(files.METHODS)})
-        reader, path = _reader(given, request.headers, path)
-        is_here = is_open and (base_url is None or not _is_from_outside(request.headers))
-        if path == "/healthz":
-            return health(tells=is_here or (reader is not None and reader.profile is None))
-        if is_here or is_public or (reader is not None and reader.opens(path)):
+        reader, rest = _reader(given, request.headers, path)
+        is_here = readers.is_open and not is_from_outside
+        if rest == "/healthz":
+            knows_all = reader is not None and reader.profile is None
+            return _told(_health(app, started), whole=is_here or knows_all)
+        if is_here or is_public or (reader is not None and reader.opens(rest)):
             cache = "max-age=900" if reader is None else "private, max-age=900"
-            return files.answer(app.config.output_dir, path, request, cache=cache)
-        raise HTTPException(404) if is_open or reader else HTTPException(401, headers=_WHO)
-
-    def health(*, tells: bool) -> Response:
-        found: Mapping[str, object]
-        try:
-            found = app.health(at=composition.now(), since=started)
-        except DigestError as error:
-            found = {"ok": False, "error": str(error)}
-        # What is more than whether all is well names what is read.
-        said = found if tells else {"ok": found["ok"]}
-        return JSONResponse(said, 200 if found["ok"] else 503, headers={"Cache-Control": "no-store"})
+            moved = _moved(app, request, path.removesuffix(rest))
+            return files.answer(app.config.output_dir, rest, request, cache=cache, moved=moved)
+        if reader is not None and rest in _OVERVIEW:
+            folder = "" if rest else f"{quote(request.scope['path'].rpartition('/')[2])}/"
+            return RedirectResponse(f"./{folder}archive/{reader.profile}/")
+        raise HTTPException(404) if readers.is_open or reader else HTTPException(401, headers=_WHO)
 
     async def door(scope: Scope, receive: Receive, send: Send) -> None:
         path = found[1] if (found := own.fullmatch(scope["path"])) else scope["path"]
@@ -127,6 +134,54 @@ def application(app: composition.App, *, host: str, is_public: bool) -> ASGIApp:
         await (response or router)(dict(scope) | {"path": path}, receive, send)
 
     return _with_headers(Starlette(routes=[Mount("/", door)]))
+
+
+class _Readers:
+    """Who may read, as the store says at the time."""
+
+    def __init__(self, app: composition.App, *, is_open: bool) -> None:
+        """Look once, because somebody may have been given access before the server began."""
+        self.is_open = is_open
+        """Whether nobody was ever given access, so far as this process has seen."""
+        self._app = app
+        self._trouble = ""
+        with suppress(DigestError):
+            self.look()
+
+    def look(self) -> Sequence[Access]:
+        """Everybody to whom access was ever given. Raises StoreError."""
+        try:
+            given = self._app.access()
+        except DigestError as error:
+            if str(error) != self._trouble:
+                self._trouble = str(error)
+                _LOG.error("Nobody is answered: %s", error)
+            raise
+        self._trouble = ""
+        if given:  # for good, because a store that is lost must not open what was closed
+            self.is_open = False
+        return given
+
+
+def _health(app: composition.App, since: datetime) -> Mapping[str, object]:
+    try:
+        return app.health(at=composition.now(), since=since)
+    except DigestError as error:
+        return {"ok": False, "error": str(error)}
+
+
+def _told(health: Mapping[str, object], *, whole: bool) -> Response:
+    # What is more than whether all is well names what is read.
+    said = health if whole else {"ok": health["ok"]}
+    return JSONResponse(said, 200 if health["ok"] else 503, headers={"Cache-Control": "no-store"})
+
+
+def _moved(app: composition.App, request: Request, by_path: str) -> tuple[str, str] | None:
+    """The address that feeds have, and the one below which a reader who came by path can follow it."""
+    if not by_path:
+        return None
+    root = app.config.serve.base_url or f"{request.url.scheme}://{request.headers.get('host', '')}"
+    return joined(app.config.feeds.address), f"{joined(root)}{by_path}"
 
 
 def _check_readers(app: composition.App, host: str) -> None:
@@ -171,8 +226,8 @@ def _host_of(headers: Headers) -> str:
     return re.sub(r":\d*$", "", headers.get("host", "")).lower()
 
 
-def _is_from_outside(headers: Headers) -> bool:
-    return _host_of(headers) not in _LOOPBACK or any(name in headers for name in _OF_PROXIES)
+def _is_from_outside(headers: Headers, names: Container[str]) -> bool:
+    return _host_of(headers) not in names or any(name in headers for name in _OF_PROXIES)
 
 
 def _is_loopback(host: str) -> bool:
@@ -195,6 +250,21 @@ def listen(host: str, port: int) -> socket.socket:
         ) from error
 
 
+class _Bounded(H11Protocol):
+    """HTTP for so many at once, of whom none is waited for before a first request for long."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > _CONNECTIONS:
+            transport.close()
+        else:
+            self.loop.call_later(_FIRST_REQUEST, self._end_unless_asked)
+
+    def _end_unless_asked(self) -> None:
+        if self.cycle is None:
+            self.transport.close()
+
+
 @contextmanager
 def serving(application: ASGIApp, listener: socket.socket, *, ended: Callable[[], None]) -> Iterator[None]:
     """Answer, in a thread, for as long as the block lasts; `ended` is called should that end before.
@@ -202,7 +272,13 @@ def serving(application: ASGIApp, listener: socket.socket, *, ended: Callable[[]
     Raises whatever it ended by.
     """
     config = uvicorn.Config(
-        application, lifespan="off", log_level="warning", timeout_graceful_shutdown=_PATIENCE, ws="none"
+        application,
+        http=_Bounded,
+        ws="none",
+        lifespan="off",
+        log_level="warning",
+        backlog=_ACCEPTED_AT_ONCE,
+        timeout_graceful_shutdown=_PATIENCE,
     )
     server = uvicorn.Server(config)
     with ThreadPoolExecutor(1, thread_name_prefix="digest-serve") as pool:
