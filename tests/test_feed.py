@@ -462,6 +462,8 @@ def test_an_interest_of_which_there_are_titles_alone_has_them_in_its_feed() -> N
     (entry,) = json.loads(files([tail], per_interest=True)["swin/feed.json"])["items"]
     assert entry["title"] == swin(8).paper.title
     assert "Lanterns 9" in entry["content_html"]
+    alone = files([digest(Section("Talking face", (only,)))], per_interest=True, entry="digest")
+    assert json.loads(alone["swin/feed.json"])["items"] == []
 
 
 def test_folders_of_interests_are_told_apart_whatever_their_order() -> None:

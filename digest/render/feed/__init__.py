@@ -19,7 +19,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from html import escape
 from itertools import islice
-from typing import Literal
+from typing import Literal, NamedTuple
 from urllib.parse import quote
 
 import jinja2
@@ -49,6 +49,15 @@ _A_RUN = 10  # times the entries that are wanted: what is looked through for tho
 _A_SECOND = timedelta(seconds=1)
 
 
+class _Part(NamedTuple):
+    """What becomes an entry: a paper of a digest, or all of it."""
+
+    digest: Digest
+    published: datetime
+    item: Recommendation | None = None
+    titles: Sequence[Recommendation] = ()  # what stands below by title
+
+
 class FeedRenderer:
     """Writes the papers of digests, newest first, as feeds."""
 
@@ -70,7 +79,7 @@ class FeedRenderer:
         self._entries = entries
         self._archived = min(entries, _ARCHIVED)
         self._formats = tuple(formats)
-        self._entry = entry
+        self._per_digest = entry == "digest"
         self._per_interest = per_interest
         self._card = lru_cache(maxsize=1000)(self._drawn)  # the feeds of interests show it again
 
@@ -88,16 +97,14 @@ class FeedRenderer:
             yield Artifact(MADE, b"")  # from here on the documents differ in what they were made with
         there = shelf.published if is_kept else frozenset()
         for number, ids in enumerate(archived, 1):
-            documents = [
-                replace(feed, number=number, before=number - 1, after=number % len(archived) and number + 1)
-                for feed in feeds
-            ]
+            after = number + 1 if number < len(archived) else 0
+            documents = [replace(feed, number=number, before=number - 1, after=after) for feed in feeds]
             # What was the newest one leads to the next from then on.
             paths = {
                 _below(profile, feed.path(form, at))
                 for feed in documents
                 for form in self._formats
-                for at in (number, feed.after)
+                for at in (number, after)
             }
             if not paths <= there:
                 yield from self._documents(profile, documents, _read(shelf, ids))
@@ -131,47 +138,35 @@ class FeedRenderer:
         filled = [one for one in summaries if one.papers and one.profile in served]
         digests = read(list(self._newest(filled, _A_RUN * self._entries)))
         papers = {item.paper.id for digest in digests.values() for item in digest.recommendations}
-        firsts = first(papers, served) if self._entry == "paper" else {}
-        found: list[tuple[datetime, Digest, Recommendation | None, Sequence[Recommendation]]] = []
-        for digest in digests.values():
-            apart = _fraction(digest.profile)  # profiles are served in the same second
-            if self._entry == "digest":
-                found.append((_second(digest.issued_at) - apart, digest, None, ()))
-            for published, item, titles in self._dated(digest) if self._entry == "paper" else ():
-                if firsts.get(item.paper.id, digest.id) == digest.id:
-                    found.append((published - apart, digest, item, titles))
-        found.sort(key=lambda one: one[0], reverse=True)
+        firsts = {} if self._per_digest else first(papers, served)
+        found = [
+            part
+            for digest in digests.values()
+            # Profiles are served in the same second.
+            for part in self._parts(digest, earlier=_fraction(digest.profile))
+            if part.item is None or firsts.get(part.item.paper.id, digest.id) == digest.id
+        ]
+        found.sort(key=lambda part: part.published, reverse=True)
         run = max((digest.issued_at for digest in digests.values()), default=None)
-        limit = max(self._entries, sum(1 for one in found if one[1].issued_at == run))
+        limit = max(self._entries, sum(1 for part in found if part.digest.issued_at == run))
         whole = Feed("", self._tag(_ALL), "All digests", joined(self._base_url, "index.html"))
-        yield from self._written(whole, [self._copied(whole, served, *one) for one in found[:limit]])
+        yield from self._written(
+            whole, [self._copied(part, served[part.digest.profile], whole) for part in found[:limit]]
+        )
         feeds = [whole, *(feed for one in profiles if one.name in served for feed in self._feeds(one))]
         for form in FEEDS.keys() - set(self._formats):
             yield Artifact(FEEDS[form].file, b"", is_withdrawn=True)
         yield Artifact("feeds.opml", opml(feeds, self._formats, joined(self._base_url, "feeds")))
         yield self.style()
 
-    def _copied(
-        self,
-        whole: Feed,
-        feeds: Mapping[str, Feed],
-        published: datetime,
-        digest: Digest,
-        item: Recommendation | None,
-        titles: Sequence[Recommendation],
-    ) -> Entry:
+    def _copied(self, part: _Part, feed: Feed, whole: Feed) -> Entry:
         """An entry of a profile's feed as it stands in the feed of all."""
-        source = replace(feeds[digest.profile], updated=_second(digest.issued_at))
-        entry = (
-            self._of_digest(digest, source)
-            if item is None
-            else self._of_paper(item, titles, source, published)
-        )
+        source = replace(feed, updated=_second(part.digest.issued_at))
+        entry = self._entry_of(part, source)
         return replace(
             entry,
             id=entry.id.replace(source.id, whole.id, 1),
             tags=tuple(dict.fromkeys((source.title, *entry.tags))),
-            published=published,
             source=source,
         )
 
@@ -208,7 +203,7 @@ class FeedRenderer:
             yield summary.id
 
     def _size(self, summary: Summary) -> int:
-        return summary.papers if self._entry == "paper" else 1
+        return 1 if self._per_digest else summary.papers
 
     def _documents(
         self, profile: Profile, feeds: Iterable[Feed], digests: Sequence[Digest]
@@ -219,7 +214,7 @@ class FeedRenderer:
                 for entry in self._entries_of(digest, feed):
                     entries.setdefault(entry.id, entry)
             # Whoever looks once a day should find the whole day.
-            newest = digests[0].summary.papers if digests and self._entry == "paper" else 0
+            newest = self._size(digests[0].summary) if digests else 0
             limit = None if feed.number else max(self._entries, newest)
             for artifact in self._written(feed, list(islice(entries.values(), limit))):
                 yield Artifact(_below(profile, artifact.path), artifact.content)
@@ -231,7 +226,7 @@ class FeedRenderer:
 
     def _made_with(self, profile: Profile) -> str:
         templates = ("feed_entry.html.j2", "feed_digest.html.j2", "feed_titles.html.j2")
-        own = (self._base_url, self._authority, self._archived, self._formats, self._entry)
+        own = (self._base_url, self._authority, self._archived, self._formats, self._per_digest)
         its = (profile.title, profile.channels, [feed.folder for feed in self._feeds(profile)])
         return made_with(self._environment, templates, *own, *its)
 
@@ -272,27 +267,30 @@ class FeedRenderer:
 
     def _entries_of(self, digest: Digest, feed: Feed) -> Iterator[Entry]:
         shown = _of_interest(digest, feed.interest) if feed.interest else digest
-        if self._entry == "paper":
-            for published, item, titles in self._dated(shown):
-                yield self._of_paper(item, titles, feed, published)
-        elif shown.recommendations or shown.overflow:
-            yield self._of_digest(shown, feed)
+        for part in self._parts(shown):
+            yield self._entry_of(part, feed)
 
-    def _dated(self, digest: Digest) -> Iterator[tuple[datetime, Recommendation, Sequence[Recommendation]]]:
-        """The papers of a digest, each with its date and with what stands below it by title."""
+    def _parts(self, digest: Digest, earlier: timedelta = timedelta(0)) -> Iterator[_Part]:
+        moment = _second(digest.issued_at) - earlier
         papers, titles = digest.recommendations, digest.overflow
         if not papers:  # an interest may have papers by title alone: the first stands for the others
             papers, titles = titles[:1], titles[1:]
+        if self._per_digest:
+            if papers:
+                yield _Part(digest, moment)
+            return
         step = _A_SECOND
         if digest.since is not None and digest.since < digest.issued_at:  # soon after, there is less room
             step = min(step, (digest.issued_at - digest.since) / (len(papers) + 1))
         for rank, item in enumerate(papers, 1):
-            published = _second(digest.issued_at) - (rank - 1) * step
-            yield published, item, titles if rank == len(papers) else ()
+            yield _Part(digest, moment - (rank - 1) * step, item, titles if rank == len(papers) else ())
 
-    def _of_paper(
-        self, item: Recommendation, overflow: Sequence[Recommendation], feed: Feed, published: datetime
-    ) -> Entry:
+    def _entry_of(self, part: _Part, feed: Feed) -> Entry:
+        if part.item is None:
+            return self._of_digest(part, feed)
+        return self._of_paper(part, part.item, feed)
+
+    def _of_paper(self, part: _Part, item: Recommendation, feed: Feed) -> Entry:
         paper = item.paper
         return Entry(
             id=f"{feed.id}/{_quoted(paper.id)}",
@@ -300,16 +298,17 @@ class FeedRenderer:
             url=page(paper),
             authors=_authors(paper),
             summary=shortened(one_line(readable(paper.abstract).text), _SUMMARY),
-            html=self._card(item, has_heading=False) + self._titles("Also matched that day", overflow),
+            html=self._card(item, has_heading=False) + self._titles("Also matched that day", part.titles),
             tags=_tags((*item.interests, *paper.categories)),
-            published=published,
+            published=part.published,
             written_on=paper.published.isoformat() if paper.published else "",
             thumbnail=http_url(paper.thumbnail_url),
             links=links(paper)[1:],
         )
 
-    def _of_digest(self, digest: Digest, feed: Feed) -> Entry:
+    def _of_digest(self, part: _Part, feed: Feed) -> Entry:
         """A digest as one entry: papers in full while there is room, the others by title."""
+        digest = part.digest
         room = _LARGEST_ENTRY
         sections = []
         for section in digest.sections:
@@ -338,7 +337,7 @@ class FeedRenderer:
                 overflow=self._titles("Also matched", digest.overflow),
             ),
             tags=_tags(section.interest for section in digest.sections),
-            published=_second(digest.issued_at),
+            published=part.published,
         )
 
     def _drawn(self, item: Recommendation, *, has_heading: bool) -> str:
