@@ -23,13 +23,12 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from digest import config as configuration
-from digest import pipeline, plugins, resources
+from digest import pipeline, plugins, publishing, resources
 from digest.config import Config, CredentialTable, EmailTable, SourceConfig
 from digest.core import feedback, identity, mailbox, slots
 from digest.core.access import Access
 from digest.core.model import (
     Artifact,
-    Channel,
     DeliveryState,
     Digest,
     Opinion,
@@ -40,26 +39,18 @@ from digest.core.model import (
     Reading,
     Request,
     SourceReport,
+    Summary,
 )
 from digest.core.shelf import MADE, shelf
 from digest.errors import ConfigError, DigestError, PluginError, SourceError
 from digest.pipeline import Collected, Composed, Dispatched, Outputs
-from digest.ports import Ranker, Reader, Renderer, Secret, Source
+from digest.ports import Ranker, Reader, Secret, Source
 
 _SIDE_BY_SIDE = 32
 """Sources that are read at once; most of them wait for their sites."""
 
 _OVERDUE = timedelta(hours=1)
 """How late a slot may be composed before somebody should look."""
-
-_LOOKED_AT = 100
-"""Newest digests by which the index is known to be up to date: any new one is among them."""
-
-_PUBLISHED: tuple[Channel, ...] = ("feeds", "archive")
-"""The channels that are files."""
-
-_INDEXED = 1_000
-"""Newest digests that the index of all profiles and their feed are made from."""
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -407,35 +398,23 @@ class App:
             now=at,
             resend_uncertain=email is None or email.when_uncertain == "resend",
         )
-        self._publish_index(store, feeds)
+        publishing.complete(
+            store,
+            self.config.profiles,
+            outputs.renderers,
+            self.publisher,
+            look=self._look(),
+            shared=partial(self._shared, store, feeds),
+        )
 
-    def _publish_index(self, store: Store, feeds: Callable[[], FeedRenderer]) -> None:
-        """Bring what all profiles share up to date, and everything if a folder is lost or settings changed.
-
-        It is looked at each time, so that what a killed run left out is made up for.
-        """
-        profiles, publisher = self.config.profiles, self.publisher
-        wanted = [(one, channel) for one in profiles for channel in _PUBLISHED if channel in one.channels]
-        newest = store.newest_summaries(_LOOKED_AT)
-        settings = self._look()
-        made = f"{settings} {_hash([(one.id, one.issued_at) for one in newest])}"
-        before = publisher.read(MADE).decode(errors="replace")
-        there = {channel: publisher.folders(channel) for channel in _PUBLISHED}
-        lost = [(one, channel) for one, channel in wanted if one.name not in there[channel]]
-        if before == made and not lost:
-            return
-        renderers: dict[Channel, Renderer] = {"feeds": feeds(), "archive": self.archive}
-        if not before.startswith(settings):
-            publisher.publish([Artifact(MADE, b"")])  # from here on the files differ in what made them
-            lost = wanted
-        for profile, channel in lost:
-            pipeline.refresh(store, profile, channel, renderers[channel], publisher)
-        for channel in _PUBLISHED if lost is wanted else ():
-            publisher.publish(self._withdrawn(channel))
-        newest = store.newest_summaries(_INDEXED)
-        of_all = feeds().of_all(profiles, newest, store.digests, store.first_digests)
-        publisher.publish(replace(one, path=f"feeds/{one.path}") for one in of_all)
-        publisher.publish([self.archive.overview(profiles, newest), Artifact(MADE, made.encode())])
+    def _shared(
+        self, store: Store, feeds: Callable[[], FeedRenderer], newest: Sequence[Summary]
+    ) -> Iterator[Artifact]:
+        """What all profiles share."""
+        profiles = self.config.profiles
+        for artifact in feeds().of_all(profiles, newest, store.digests, store.first_digests):
+            yield replace(artifact, path=f"feeds/{artifact.path}")
+        yield self.archive.overview(profiles, newest)
 
     def _look(self) -> str:
         """What changes the look of everything that is published; made without loading a template engine."""
@@ -445,16 +424,8 @@ class App:
             for one in self.config.profiles
         ]
         templates = [(path.name, path.read_bytes()) for one in folders for path in sorted(one.glob("*.j2"))]
-        return _hash(version("digest"), self.config.feeds, shown, templates)
-
-    def _withdrawn(self, channel: Channel) -> Iterator[Artifact]:
-        """The files of profiles that are published no more."""
-        there = self.publisher.published(channel)
-        gone = {path.removesuffix(f"/{MADE}") for path in there if path.endswith(f"/{MADE}")}
-        gone -= {profile.name for profile in self.config.profiles if channel in profile.channels}
-        for path in sorted(there, reverse=True):  # so that `MADE` is the last to go
-            if path.partition("/")[0] in gone and path.endswith((".html", ".json", ".xml", MADE)):
-                yield Artifact(f"{channel}/{path}", b"", is_withdrawn=True)
+        told = repr((version("digest"), self.config.feeds, shown, templates))
+        return hashlib.sha256(told.encode(errors="surrogatepass")).hexdigest()
 
     def find_papers(
         self,
@@ -654,10 +625,6 @@ def demo(out: Path, *, at: datetime) -> Iterator[tuple[Profile, Digest]]:
             for done in app.dispatch(store, at=at):
                 if done.error is not None:
                     raise done.error
-
-
-def _hash(*values: object) -> str:
-    return hashlib.sha256(repr(values).encode(errors="surrogatepass")).hexdigest()[:16]
 
 
 def _authorities(file: str | None, key: str) -> ssl.SSLContext | None:

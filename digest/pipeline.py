@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
+from digest import publishing
 from digest.core import mailbox, slots
 from digest.core.backoff import wait
 from digest.core.match import Matcher, Outcome, evaluate
@@ -41,7 +42,6 @@ from digest.core.model import (
 from digest.core.query import CompiledInterest, compile_interest
 from digest.core.rank import score
 from digest.core.selection import Selection
-from digest.core.shelf import MADE, Shelf
 from digest.core.verdict import Verdict, of_appearance, of_selection, why_not
 from digest.desk import Candidates, Desk, Due, MakeRanker, Relation
 from digest.errors import (
@@ -537,23 +537,8 @@ def _refresh(
         raise PermanentDeliveryError(f"the profile {delivery.profile!r} is no longer configured")
     if files not in fresh:
         renderer = outputs.renderers[delivery.channel]()
-        refresh(store, profile, delivery.channel, renderer, outputs.publisher())
+        publishing.refresh(store, profile, delivery.channel, renderer, outputs.publisher())
         fresh.add(files)
-
-
-def refresh(
-    store: Store, profile: Profile, channel: Channel, renderer: Renderer, publisher: Publisher
-) -> None:
-    """Bring what is published of a profile up to date. Raises RenderError, DeliveryError, StoreError."""
-    folder = f"{channel}/{profile.name}"
-    shelf = Shelf(
-        store.summaries(profile.name),
-        store.digests,
-        publisher.published(folder),
-        publisher.read(f"{folder}/{MADE}").decode(errors="replace"),
-    )
-    artifacts = renderer.render(profile, shelf)
-    publisher.publish(replace(artifact, path=f"{folder}/{artifact.path}") for artifact in artifacts)
 
 
 def _settle(store: Store, delivery: Delivery, now: datetime, act: Callable[[], None]) -> Dispatched:

@@ -121,7 +121,7 @@ class Ranker(Protocol[Read]):
 
 
 class Renderer(Protocol):
-    """Turns digests into files; called by `pipeline.dispatch`. Equal digests give equal bytes."""
+    """Turns digests into files; called by `publishing`. Equal digests give equal bytes."""
 
     def render(self, profile: Profile, shelf: Shelf) -> Iterable[Artifact]:
         """The finished files of a profile, without those that are published and no different by now.
@@ -151,7 +151,7 @@ class Deliverer(Protocol):
 
 
 class Publisher(Protocol):
-    """Puts finished files where they are served from; called by `pipeline.dispatch`."""
+    """Puts finished files where they are served from; called by `publishing`."""
 
     def publish(self, artifacts: Iterable[Artifact]) -> int:
         """Write the files, each whole or not at all, or remove them; gives how many changed.
@@ -161,6 +161,9 @@ class Publisher(Protocol):
 
     def published(self, folder: str) -> frozenset[str]:
         """The paths of the files that are there, below that folder. Raises DeliveryError."""
+
+    def folders(self, folder: str) -> frozenset[str]:
+        """The names of the folders that are there, in that one. Raises DeliveryError."""
 
     def read(self, path: str) -> bytes:
         """What a published file holds; nothing when it is not there. Raises DeliveryError."""

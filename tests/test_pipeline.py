@@ -86,6 +86,9 @@ class Wall:
     def published(self, folder: str) -> frozenset[str]:
         return frozenset(path.removeprefix(f"{folder}/") for path in self.files if path.startswith(folder))
 
+    def folders(self, folder: str) -> frozenset[str]:
+        return frozenset(name.partition("/")[0] for name in self.published(folder) if "/" in name)
+
     def read(self, path: str) -> bytes:
         return self.files.get(path, b"")
 
