@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 from digests import hostile, profile, sample
 from playwright.sync_api import Browser, Route
 from served import asked, composed, judged, serving
-from world import paper
+from world import SWIN_PAGE, configure, paper
 
 from digest.core.feedback import link
 from digest.core.model import Opinion
@@ -99,3 +101,40 @@ def test_the_button_behind_a_link_of_the_mail_works_without_a_script(
         assert judged(config) == []
         assert not [text for text in complaints if "Content Security Policy" in text]
         context.close()
+
+
+@pytest.mark.parametrize(
+    ("form", "entry", "whole"), [("atom", "entry", "content"), ("rss", "item", "encoded")]
+)
+def test_a_feed_is_a_page_that_says_what_it_is_for(
+    browser: Browser, tmp_path: Path, form: str, entry: str, whole: str
+) -> None:
+    config = configure(tmp_path)
+    (tmp_path / "inbox" / "page.txt").write_text(SWIN_PAGE, encoding="utf-8")
+    subprocess.run([sys.executable, "-m", "digest", "run", "--config", str(config)], check=True, timeout=60)
+    with serving(config) as server:
+        context = browser.new_context(viewport={"width": 320, "height": 600})
+        page = context.new_page()
+        complaints: list[str] = []
+        page.on("console", lambda message: complaints.append(f"{message.location['url']}: {message.text}"))
+        page.goto(f"{server.base_url}feeds/me/{form}.xml".replace("//feeds", "/feeds"))
+        shown = page.evaluate(
+            """([entry, whole]) => {
+                const style = (one, of) => getComputedStyle(one, of)
+                const [item] = document.getElementsByTagName(entry)
+                const title = item.getElementsByTagName("title")[0]
+                const content = [...item.children].find(one => one.localName === whole)
+                const about = document.querySelector("subtitle, channel > description")
+                return [title.textContent, style(title).display, style(title).fontWeight,
+                        style(content).display, style(about, "::after").content,
+                        document.documentElement.scrollWidth]
+            }""",
+            [entry, whole],
+        )
+        context.close()
+    title, is_seen, weight, is_hidden, about, width = shown
+    assert title == "SwinLeaf: Shifted Windows for Counting Leaves"
+    assert (is_seen, weight, is_hidden) == ("block", "700", "none")
+    assert "copy the address of this page into your feed reader" in about
+    assert width <= 320
+    assert [text for text in complaints if "/favicon.ico:" not in text] == []  # no icon is as good
