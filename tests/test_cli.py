@@ -722,6 +722,12 @@ def test_a_check_looks_at_everything(tmp_path: Path, run: Run) -> None:
     config = configure(tmp_path)
     assert run("check", "--config", config) == 0
     assert "feeds and archive alone" in run.out
+    assert "feeds       found at http://127.0.0.1:8470, by `digest serve`" in run.out
+    text = config.read_text(encoding="utf-8")
+    config.write_text(f'{text}[feeds]\nbase_url = "https://me.example.org"\n', encoding="utf-8")
+    assert run("check", "--config", config) == 0
+    assert "found at" not in run.out
+    config.write_text(text, encoding="utf-8")
     (tmp_path / "file").write_text("")
     config.write_text(config.read_text().replace('"public"', '"file/public"'))
     assert run("check", "--config", config) == 2

@@ -31,7 +31,7 @@ from digests import (
     swin,
     talking,
 )
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from digest.core.addresses import folders
@@ -353,6 +353,7 @@ def test_an_archived_document_says_so_and_where_the_current_one_is() -> None:
     assert atom(made).find(history) is None
 
 
+@settings(max_examples=40)  # each of which renders up to a dozen times
 @given(st.lists(st.integers(0, 7), max_size=12), st.integers(1, 9), st.sampled_from(["paper", "digest"]))
 def test_no_entry_falls_between_the_documents_and_archived_ones_never_change(
     sizes: list[int], entries: int, entry: str

@@ -912,6 +912,22 @@ def test_files_of_a_profile_that_is_gone_fail_visibly(composed: Store) -> None:
     assert [(d.delivery.channel, d.state) for d in done] == [("feeds", "failed"), ("email", "sent")]
 
 
+def test_after_an_outage_the_files_of_a_profile_are_made_once(composed: Store) -> None:
+    class Counting(Lists):
+        made = 0
+
+        def render(self, profile: Profile, shelf: DigestShelf) -> Iterable[Artifact]:
+            Counting.made += 1
+            return super().render(profile, shelf)
+
+    composed.add(listings(paper("More Swin")), (), report())
+    compose(composed, READER, at=NOON + DAY)
+    outputs = pipeline.Outputs(None, {"feeds": Counting}, Wall)
+    done = list(pipeline.dispatch(composed, [READER], outputs, now=NOON + DAY, resend_uncertain=True))
+    assert [one.state for one in done] == ["sent", "sent"]
+    assert Counting.made == 1
+
+
 def test_a_template_that_fails_holds_the_files_back_until_it_is_mended(composed: Store) -> None:
     class Torn(Lists):
         def render(self, profile: Profile, shelf: DigestShelf) -> Iterable[Artifact]:
