@@ -31,7 +31,7 @@ from digests import (
     swin,
     talking,
 )
-from test_hostile import GIANT, HARMLESS, ORDINARY, PLACES, person, skeleton
+from hostile import GIANT, HARMLESS, ORDINARY, PLACES, person, skeleton
 
 from digest.core.chart import DAYS, chart
 from digest.core.lines import one_line

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 from digests import HOSTILE, ISSUED, chosen, digest, hostile, match, paper, profile, sample, swin, talking
+from judges import AXE, LOOK, RULES, View, faint, said
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect
-from test_mail_judges import AXE, LOOK, RULES, View, faint, said
 from tools import NODE, needed, node_module
 
 from digest.core.model import Digest, Interest, Section

@@ -6,17 +6,14 @@ Each judge knows rules that are not written down here; what it must overlook is 
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-from base64 import b64encode
 from collections.abc import Iterator
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
 from digests import digest, hostile, large, profile, sample
+from judges import AXE, LOOK, RULES, View, faint, said
 from playwright.sync_api import Browser, Page
 from tools import NODE, needed, node_module
 
@@ -34,7 +31,6 @@ DIGESTS = {
 }
 MAILS = [(name, asking) for name in DIGESTS for asking in (False, True)]
 # WCAG 2.2, A and AA, and what axe advises beside it.
-RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
 # What a server puts in front; addresses of RFC 3849, because those of RFC 5737 are a rule of SpamAssassin's.
 DELIVERED = b"""\
 Return-Path: <digest@example.org>
@@ -75,20 +71,6 @@ def files(tmp_path: Path) -> list[str]:
     return [str(path) for path, _ in made]
 
 
-def said(*command: str, home: Path, given: bytes | None = None) -> str:
-    """What a program prints; it finds no settings of a person's and leaves none."""
-    done = subprocess.run(
-        command,
-        input=given,
-        env=os.environ | {"HOME": str(home), "LC_ALL": "C.UTF-8"},
-        capture_output=True,
-        check=False,
-        timeout=120,
-    )
-    assert not done.stderr, done.stderr.decode()
-    return done.stdout.decode()
-
-
 def test_it_is_valid_html(files: list[str], tmp_path: Path) -> None:
     program = node_module("html-validate") / "bin" / "html-validate.mjs"
     config = NODE / "htmlvalidate.mjs"
@@ -116,15 +98,6 @@ def test_what_mail_programs_lack_has_been_reviewed(files: list[str], tmp_path: P
     }
 
 
-class View(NamedTuple):
-    """One way in which a mail program shows the mail."""
-
-    width: int
-    scheme: Any = "light"
-    change: Any = str
-    forced_dark: bool = False
-
-
 def without_style(text: str) -> str:
     """As Gmail shows it to accounts of other providers: the style sheet and the classes are gone."""
     return re.sub(r' class="[^"]*"', "", re.sub(r"<style.*?</style>", "", text, flags=re.DOTALL))
@@ -148,65 +121,8 @@ VIEWS = {
 }
 
 # What axe leaves out: it excuses every link that stands in a line of text from WCAG 2.2, 2.5.8.
-LOOK = """() => {
-  const shown = [...document.querySelectorAll("body *")].filter((element) => element.getClientRects().length);
-  const size = (element) => parseFloat(getComputedStyle(element).fontSize);
-  const isText = (node) => node.nodeType === 3 && node.data.trim();
-  const hasText = (element) => [...element.childNodes].some(isText);
-  const name = (element) => `${element.localName} ${element.textContent.trim().slice(0, 40)}`;
-  const boxes = [...document.links].flatMap(
-    (link) => [...link.getClientRects()].map((box) => [name(link), box, link]));
-  const small = (box) => Math.min(box.width, box.height) < 24;
-  const centre = (box) => [box.x + box.width / 2, box.y + box.height / 2];
-  const away = ([x, y], box) => Math.hypot(
-    Math.max(box.left - x, 0, x - box.right), Math.max(box.top - y, 0, y - box.bottom));
-  const near = (one, other) => small(other)
-    ? Math.hypot(centre(one)[0] - centre(other)[0], centre(one)[1] - centre(other)[1]) < 24
-    : away(centre(one), other) < 12;
-  return {
-    "stands out": shown.filter((element) => element.getBoundingClientRect().right > innerWidth + 0.5)
-      .map(name),
-    "below 14 px": shown.filter((element) => hasText(element) && size(element) < 14).map(name),
-    "links too near": boxes.filter(([_, one, link]) => small(one)
-      && boxes.some(([_, other, another]) => another !== link && near(one, other))).map(([name]) => name),
-    "scripts": window.hacked === undefined ? [] : ["ran"],
-  };
-}"""
 # What is painted, where axe believes the style sheet: the least and the greatest luminance around each word
 # (WCAG 2.2, 1.4.3). Strokes are thin, so the ratio that is found is at most the true one.
-PAINTED = """async ([picture, words]) => {
-  const image = new Image();
-  image.src = `data:image/png;base64,${picture}`;
-  await image.decode();
-  const canvas = new OffscreenCanvas(image.width, image.height).getContext("2d");
-  canvas.drawImage(image, 0, 0);
-  const linear = (value) => (value <= 10 ? value / 3294 : ((value / 255 + 0.055) / 1.055) ** 2.4);
-  const luminance = ([r, g, b]) => 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
-  return words.flatMap(([word, ...box]) => {
-    const pixels = canvas.getImageData(...box).data;
-    const found = [];
-    for (let at = 0; at < pixels.length; at += 4) found.push(luminance(pixels.slice(at, at + 3)));
-    const ratio = (Math.max(...found) + 0.05) / (Math.min(...found) + 0.05);
-    return ratio < 4.5 ? [`${word}: ${ratio.toFixed(1)}`] : [];
-  });
-}"""
-WORDS = """() => {
-  const found = [];
-  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  while (texts.nextNode()) {
-    for (const word of texts.currentNode.data.matchAll(/[\\p{L}\\p{N}]{3,}/gu)) {
-      const range = document.createRange();
-      range.setStart(texts.currentNode, word.index);
-      range.setEnd(texts.currentNode, word.index + word[0].length);
-      const box = range.getBoundingClientRect();
-      const sides = [box.x, box.y, box.width, box.height].map((side) => 2 * Math.round(side));
-      if (box.width) found.push([word[0], ...sides]);
-    }
-  }
-  return found;
-}"""
-AXE = """async (rules) => (await axe.run(document, {runOnly: rules})).violations.flatMap(
-  ({id, nodes}) => nodes.map(({html, failureSummary}) => `${id}: ${html.slice(0, 200)} ${failureSummary}`))"""
 
 
 @pytest.fixture(scope="module")
@@ -239,22 +155,6 @@ def verdict(page: Page, text: str, view: View) -> dict[str, list[str]]:
 @pytest.mark.parametrize(("name", "asking"), MAILS)
 def test_everybody_can_read_it_everywhere(page: Page, name: str, asking: bool, view: str) -> None:  # noqa: FBT001 - a parameter
     assert verdict(page, html(name, asking=asking), VIEWS[view]) == {}
-
-
-def faint(browser: Browser, text: str, view: View) -> list[str]:
-    """The words that do not stand out from what is painted behind them."""
-    context = browser.new_context(
-        viewport={"width": view.width, "height": 900}, color_scheme=view.scheme, device_scale_factor=2
-    )
-    page, table = context.new_page(), context.new_page()
-    context.new_cdp_session(page).send("Emulation.setAutoDarkModeOverride", {"enabled": view.forced_dark})
-    page.set_content(view.change(text))
-    words = page.evaluate(WORDS)
-    assert words
-    picture = b64encode(page.screenshot(full_page=True)).decode()
-    found: list[str] = table.evaluate(PAINTED, [picture, words])
-    context.close()
-    return found
 
 
 @pytest.mark.parametrize("view", ["360 px light", "360 px dark", "forced dark"])
