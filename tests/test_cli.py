@@ -928,6 +928,16 @@ def test_a_template_of_ones_own_is_used_and_its_mistakes_are_shown(tmp_path: Pat
     assert "email.txt.j2:2" in run.out
 
 
+def test_a_check_says_which_templates_are_yours(tmp_path: Path, run: Run) -> None:
+    (tmp_path / "mine").mkdir()
+    config = configure(tmp_path, extra='templates = "mine"')
+    assert run("check", "--config", config) == 0
+    assert "each can be filled in; yours: none" in run.out
+    shutil.copy(folder("templates") / "feed.css.j2", tmp_path / "mine")
+    assert run("check", "--config", config) == 0
+    assert "yours: feed.css.j2" in run.out
+
+
 @pytest.mark.parametrize("name", sorted(path.name for path in folder("templates").iterdir()))
 def test_a_check_finds_a_mistake_in_any_template_though_nothing_is_stored(
     name: str, tmp_path: Path, run: Run
@@ -935,8 +945,6 @@ def test_a_check_finds_a_mistake_in_any_template_though_nothing_is_stored(
     (tmp_path / "mine").mkdir()
     extra = 'templates = "mine"\n[serve]\nbase_url = "https://digest.example"'
     config = configure(tmp_path, extra=extra)
-    assert run("check", "--config", config) == 0
-    assert "each can be filled in; yours: none" in run.out
     text = (folder("templates") / name).read_text(encoding="utf-8")
     (tmp_path / "mine" / name).write_text(text + "{% set some = misspelt.thing %}", encoding="utf-8")
     assert run("check", "--config", config) == 1
