@@ -179,7 +179,7 @@ class FeedRenderer:
     def _archive(self, summaries: Sequence[Summary]) -> list[list[str]]:
         """The digests of each archive document, the oldest document and the newest digest first.
 
-        A document is closed when it is full, and never changes then (RFC 5005, 4).
+        A document is closed when it is full, and its entries never change then (RFC 5005, 4).
         What is in none yet is less than the document that is subscribed to holds.
         """
         documents: list[list[str]] = []
