@@ -17,7 +17,10 @@ from digest.core.shelf import MADE, Shelf
 from digest.ports import Publisher, Renderer, Store
 
 _LOOKED_AT = 100
-"""Newest digests by which what is shared is known to be up to date: any new one is among them."""
+"""Newest digests by which what is shared is known to be up to date.
+
+A new one is among them, unless a clock went back by more than these; then the next one brings it along.
+"""
 
 _SHARED = 1_000
 """Newest digests that it is made from."""

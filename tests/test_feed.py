@@ -420,6 +420,8 @@ def test_a_whole_digest_can_be_one_entry() -> None:
         assert one.paper.title in re.sub("<[^>]*>", "", html).replace("&amp;", "&")
     assert html.index("Whisper to Wink") < html.index("Lanterns 2:") < html.index("Also matched")
     assert "Could not be read: bioRxiv" in html
+    (moved,) = items(files([sample()], entry="digest", base_url="https://x.example/index.html"))
+    assert moved["url"] == f"https://x.example/index.html/archive/swin/{sample().id}.html"
     (alone,) = items(files([sample()], entry="digest", person=profile(channels=("feeds",))))
     assert "url" not in alone
     assert next(atom(made).iter(f"{ATOM}entry")).findtext(f"{ATOM}content") == html

@@ -326,7 +326,7 @@ class FeedRenderer:
         return Entry(
             id=f"{feed.id}/{digest.id}",
             title=_name(f"{quantity(total, 'paper')}: {', '.join(parts)}", _LONGEST_TITLE),
-            url=feed.home.replace("index.html", f"{digest.id}.html") if feed.has_pages else "",
+            url=f"{feed.home.removesuffix('index.html')}{digest.id}.html" if feed.has_pages else "",
             authors=(),
             summary=_name(" · ".join(filter(None, (heartbeat(digest), coverage(digest)))), _LONGEST_TITLE),
             html=render(
