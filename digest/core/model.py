@@ -19,7 +19,7 @@ PaperId = NewType("PaperId", str)
 Field = Literal["title", "abstract", "author", "organization", "category", "source", "keyword"]
 """A part of a paper that a keyword can be looked for in, named as in the query language."""
 
-Channel = Literal["email", "feeds", "archive"]
+Channel = Literal["email", "feeds", "archive", "webhook"]
 
 SectionKind = Literal["section", "related", "second_look"]
 """Why papers stand together: an interest wants them, or only its words do, or others came to like them."""
@@ -219,6 +219,7 @@ class Profile:
     recipients: tuple[str, ...] = ()  # RFC 5322 mailboxes
     sources: tuple[str, ...] = ()  # empty: all
     channels: tuple[Channel, ...] = ("email", "feeds", "archive")
+    webhooks: tuple[str, ...] = ()  # by name
     schedule: Schedule | None = None  # None: whenever digest is run
     limits: Limits = field(default_factory=Limits)
 
@@ -387,6 +388,7 @@ class Progress:
 
     slot: datetime  # the last one composed, also when nothing was in it
     revision: int  # of the store, when it was composed
+    local_time: str = ""  # of the slot, as `slots.local_time` gives it; empty without a schedule
 
 
 @dataclass(frozen=True, slots=True)
@@ -403,7 +405,8 @@ class DeliveryState(StrEnum):
 
     `planned → sending → handing_over → sent | deferred | failed | uncertain`:
     every failure before `handing_over` is safe to retry, a lost answer after it is `uncertain`.
-    A delivery is `stopped` when its recipient wanted no more of them before it was handed over.
+    A delivery is `stopped` when its recipient wanted no more of them before it was handed over, and
+    `dropped` when somebody has said that it need not be.
     """
 
     PLANNED = "planned"
@@ -414,6 +417,7 @@ class DeliveryState(StrEnum):
     FAILED = "failed"
     UNCERTAIN = "uncertain"
     STOPPED = "stopped"
+    DROPPED = "dropped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -421,7 +425,7 @@ class PlannedDelivery:
     """A delivery as it is written together with its digest."""
 
     channel: Channel
-    recipient: str = ""  # an RFC 5322 mailbox; empty for files
+    recipient: str = ""  # an RFC 5322 mailbox, or the name of a webhook; empty for files
     message: bytes | None = None  # what is handed over, final
 
 
@@ -433,12 +437,28 @@ class Delivery:
     digest: str  # Digest.id
     profile: str
     channel: Channel
-    recipient: str  # an RFC 5322 mailbox; empty for files
+    recipient: str  # an RFC 5322 mailbox, or the name of a webhook; empty for files
     state: DeliveryState
     attempts: int
     not_before: datetime | None
     error: str | None
     message: bytes | None  # what is handed over, frozen when it was planned
+    lost: int = 0  # answers to the whole message
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """What one run did."""
+
+    started_at: datetime
+    ended_at: datetime | None = None  # None: it goes on, or was killed
+    sources: int = 0  # that were read
+    failed_sources: int = 0
+    papers: int = 0  # that were new
+    digests: int = 0
+    delivered: int = 0
+    not_delivered: int = 0  # deferred, failed or uncertain
+    error: str | None = None  # what ended it early
 
 
 @dataclass(frozen=True, slots=True)

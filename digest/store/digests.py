@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Container, Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, func, insert, select, update
 
 from digest.core.model import (
     Appearance,
@@ -31,13 +31,13 @@ class Digests(Database):
         """How far a profile has come; None before its first digest."""
         with self._reading() as connection:
             row = connection.execute(select(progress).where(progress.c.profile == profile)).first()
-        return None if row is None else Progress(records.instant(row.slot), row.revision)
+        return None if row is None else records.progress(row)
 
     def all_progress(self) -> dict[str, Progress]:
         """How far every profile has come that ever had a slot."""
         with self._reading() as connection:
             rows = connection.execute(select(progress))
-            return {row.profile: Progress(records.instant(row.slot), row.revision) for row in rows}
+            return {row.profile: records.progress(row) for row in rows}
 
     def save(
         self, profile: str, made: Progress, digest: Digest | None, planned: Sequence[PlannedDelivery]
@@ -48,7 +48,20 @@ class Digests(Database):
         nothing, when another process has composed the slot meanwhile.
         """
         with self._writing() as connection:
-            row = {"profile": profile, "slot": records.seconds(made.slot), "revision": made.revision}
+            row = records.progress_row(profile, made)
+            if digest is not None:
+                row["digest"] = digest.id
+            is_there = digest is not None and (
+                connection.execute(select(digests.c.id).where(digests.c.id == digest.id)).first() is not None
+            )
+            if is_there:  # by a clock that was ahead; what came since is for the next slot
+                del row["revision"], row["digest"]
+                connection.execute(
+                    update(progress)
+                    .where(progress.c.profile == profile, progress.c.slot < row["slot"])
+                    .values(row)
+                )
+                return False
             statement = self._insert(progress).values(row)
             moved = connection.execute(
                 statement.on_conflict_do_update(
@@ -60,6 +73,15 @@ class Digests(Database):
             if digest is not None:
                 self._save_digest(connection, digest, planned)
         return True
+
+    def rewind(self, profile: str, made: Progress) -> None:
+        """Put a profile back to a slot, after a clock that was far ahead."""
+        with self._writing() as connection:
+            connection.execute(
+                update(progress)
+                .where(progress.c.profile == profile)
+                .values(records.progress_row(profile, made))
+            )
 
     def _save_digest(
         self, connection: Connection, digest: Digest, planned: Sequence[PlannedDelivery]
@@ -201,12 +223,8 @@ class Digests(Database):
 
     def last_told(self, profile: str) -> tuple[SourceReport, ...]:
         """The reports that the last digest of a profile showed."""
-        query = (
-            select(digests.c.reports)
-            .where(digests.c.profile == profile)
-            .order_by(digests.c.slot.desc())
-            .limit(1)
-        )
+        query = select(digests.c.reports).join(progress, progress.c.digest == digests.c.id)
+        query = query.where(progress.c.profile == profile)
         with self._reading() as connection:
             found = connection.execute(query).scalar_one_or_none()
         return tuple(records.report(row) for row in found or ())

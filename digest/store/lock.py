@@ -5,6 +5,7 @@ The lock is the operating system's, so it ends with the process that holds it, h
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,8 +44,9 @@ def make_folder(folder: Path) -> None:
 
 
 def _unwritable(folder: Path, error: OSError) -> StoreError:
+    is_full = error.errno in {errno.ENOSPC, errno.EDQUOT}
     return StoreError(
         f"this folder cannot be written: {error.strerror}",
         place=str(folder),
-        remedy="Name another data_dir, or change its permissions.",
+        remedy="Make room on the disk." if is_full else "Name another data_dir, or change its permissions.",
     )

@@ -15,7 +15,16 @@ from digest.core import identity
 from digest.core.model import Listing, Page, Paper, PaperId, Request, SourceReport, StoredPaper
 from digest.store import records
 from digest.store.database import CHUNK, Database
-from digest.store.schema import aliases, digests, listings, pages, papers, recommendations, reports, shown
+from digest.store.schema import (
+    aliases,
+    listings,
+    pages,
+    papers,
+    progress,
+    recommendations,
+    reports,
+    shown,
+)
 
 _VOTED = 1000  # papers of a source whose upvotes say what is many there
 _VOTED_AT_LEAST = 20  # below, nothing is many
@@ -24,9 +33,11 @@ _VOTED_AT_LEAST = 20  # below, nothing is many
 class Papers(Database):
     """Papers, their listings and what was reported of sources."""
 
-    def last_complete(self, source: str) -> datetime | None:
-        """Until when a source has been read completely."""
-        query = select(func.max(reports.c.until)).where(reports.c.source == source, reports.c.complete)
+    def last_complete(self, source: str, now: datetime) -> datetime | None:
+        """Until when a source has been read completely; what a clock that was ahead says does not count."""
+        query = select(func.max(reports.c.until)).where(
+            reports.c.source == source, reports.c.complete, reports.c.until <= records.seconds(now)
+        )
         with self._reading() as connection:
             return records.optional_instant(connection.execute(query).scalar())
 
@@ -38,6 +49,23 @@ class Papers(Database):
                 select(reports).where(reports.c.id.in_(last)).order_by(reports.c.source)
             ).mappings()
             return tuple(records.report(row) for row in rows)
+
+    def failing_since(self) -> dict[str, datetime]:
+        """When the sources that fail now were seen to fail first since they were read completely."""
+        complete = (
+            select(reports.c.source, func.max(reports.c.id).label("id"))
+            .where(reports.c.complete)
+            .group_by(reports.c.source)
+            .subquery()
+        )
+        query = (
+            select(reports.c.source, func.min(reports.c.until))
+            .join(complete, complete.c.source == reports.c.source, isouter=True)
+            .where(reports.c.id > func.coalesce(complete.c.id, 0))
+            .group_by(reports.c.source)
+        )
+        with self._reading() as connection:
+            return {source: records.instant(until) for source, until in connection.execute(query)}
 
     def with_validators(self, source: str, request: Request) -> Request:
         """A request with the validators of the copy that was read last."""
@@ -183,13 +211,11 @@ class Papers(Database):
 
     def waiting(self, profile: str, *, sources: Sequence[str] = ()) -> tuple[StoredPaper, ...]:
         """The papers that the last digest of a profile kept for the next one, in their order."""
-        last = (
-            select(digests.c.id).where(digests.c.profile == profile).order_by(digests.c.slot.desc()).limit(1)
-        )
+        last = select(progress.c.digest).where(progress.c.profile == profile).scalar_subquery()
         # Two of them may have turned out to be one paper since.
         kept = (
             select(recommendations.c.paper, func.min(recommendations.c.rank).label("rank"))
-            .where(recommendations.c.digest == last.scalar_subquery(), recommendations.c.kind == "waiting")
+            .where(recommendations.c.digest == last, recommendations.c.kind == "waiting")
             .group_by(recommendations.c.paper)
             .subquery()
         )

@@ -113,6 +113,15 @@ class People(Database):
         with self._reading() as connection:
             return {address: records.instant(at) for address, at in connection.execute(query)}
 
+    def all_stopped(self) -> dict[str, dict[str, datetime]]:
+        """What `stopped` gives, for every profile."""
+        query = select(stopped).order_by(stopped.c.at, stopped.c.address)
+        found: dict[str, dict[str, datetime]] = {}
+        with self._reading() as connection:
+            for row in connection.execute(query):
+                found.setdefault(row.profile, {})[row.address] = records.instant(row.at)
+        return found
+
     def give_access(self, given: Access) -> bool:
         """Let somebody read; False if somebody of that name may already."""
         row = {

@@ -23,7 +23,9 @@ from digest.core.model import (
     Paper,
     PaperId,
     Period,
+    Progress,
     Recommendation,
+    RunReport,
     ScorePart,
     Section,
     SectionCount,
@@ -251,6 +253,39 @@ def summary(row: Row, counts: Sequence[Row]) -> Summary:
     )
 
 
+def progress_row(profile: str, made: Progress) -> dict[str, Any]:
+    """The columns of how far a profile has come."""
+    return {
+        "profile": profile,
+        "slot": seconds(made.slot),
+        "revision": made.revision,
+        "local_time": made.local_time,
+    }
+
+
+def progress(row: Any) -> Progress:  # noqa: ANN401 - a row of SQLAlchemy's
+    """How far a profile has come."""
+    return Progress(instant(row.slot), row.revision, row.local_time)
+
+
+def run_row(report: RunReport) -> dict[str, Any]:
+    """The columns of a run."""
+    row = asdict(report)
+    ended = row["ended_at"]
+    return row | {
+        "started_at": seconds(row["started_at"]),
+        "ended_at": None if ended is None else seconds(ended),
+    }
+
+
+def run(row: Row) -> RunReport:
+    """The run in a row."""
+    values = {field.name: row[field.name] for field in fields(RunReport)}
+    return RunReport(
+        **values | {"started_at": instant(row["started_at"]), "ended_at": optional_instant(row["ended_at"])}
+    )
+
+
 def delivery(row: Row) -> Delivery:
     """The delivery in a row."""
     return Delivery(
@@ -264,4 +299,5 @@ def delivery(row: Row) -> Delivery:
         not_before=optional_instant(row["not_before"]),
         error=row["error"],
         message=row["message"],
+        lost=row["lost"],
     )

@@ -23,7 +23,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD = "0007"
+HEAD = "0008"
 """The newest migration in `migrations/versions`."""
 
 metadata = MetaData()
@@ -108,6 +108,8 @@ progress = Table(
     Column("profile", Text, primary_key=True),
     Column("slot", BigInteger, nullable=False),  # the last one composed, also when it was empty
     Column("revision", Integer, nullable=False),  # the last one considered
+    Column("local_time", Text, nullable=False, server_default=""),  # of the slot
+    Column("digest", Text),  # the id of the last one that was made, whatever the clock said
 )
 
 digests = Table(
@@ -219,6 +221,25 @@ deliveries = Table(
     Column("not_before", BigInteger),
     Column("error", Text),
     Column("message", LargeBinary),
+    Column("lost", Integer, nullable=False, server_default="0"),  # answers to the whole message
+    Column("sent_at", BigInteger),
+    Column("leased_until", BigInteger),  # while it is being sent: until when nobody else may take it
     UniqueConstraint("digest", "channel", "recipient"),
     Index("deliveries_by_state", "state", "not_before"),
+    Index("deliveries_by_sending", "channel", "sent_at"),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("started_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+    Column("sources", Integer, nullable=False, server_default="0"),
+    Column("failed_sources", Integer, nullable=False, server_default="0"),
+    Column("papers", Integer, nullable=False, server_default="0"),
+    Column("digests", Integer, nullable=False, server_default="0"),
+    Column("delivered", Integer, nullable=False, server_default="0"),
+    Column("not_delivered", Integer, nullable=False, server_default="0"),
+    Column("error", Text),
 )
