@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Literal
 
 from digest.errors import CredentialError
+from digest.redaction import Secret
 
 KEYRING_TIMEOUT = 20.0  # seconds
 COMMAND_TIMEOUT = 30.0  # seconds
@@ -28,36 +29,15 @@ _KEY_LENGTH = 32  # bytes, as many as the hash has (RFC 2104, 3)
 _ANOTHER_PLACE = 'say env = "NAME" or file = "PATH" (chmod 600) in place of keyring'
 
 
-class Secret:
-    """A text that is printed nowhere unless it is asked for by name."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        """Hold `value`."""
-        self._value = value
-
-    def reveal(self) -> str:
-        """The text itself."""
-        return self._value
-
-    def __repr__(self) -> str:
-        """Hide the text."""
-        return "<secret>"
-
-    def __format__(self, spec: str) -> str:
-        """Hide the text, however it is to be formatted."""
-        return repr(self)
-
-
 @dataclass(frozen=True, slots=True)
 class CredentialReference:
     """Where to find a secret: exactly one place. Raises CredentialError otherwise."""
 
     keyring: str = ""  # an entry of digest's, see `store`
     env: str = ""
-    file: str = ""  # a relative one may be a credential of systemd's
+    file: str = ""  # a relative one may be a credential of systemd's, or is in `folder`
     command: tuple[str, ...] = ()  # run without a shell
+    folder: Path = Path()
 
     def __post_init__(self) -> None:
         """Check that there is one place."""
@@ -72,7 +52,7 @@ def resolve(reference: CredentialReference, *, environ: Mapping[str, str]) -> Se
     elif reference.env:
         value = _from_environment(reference.env, environ)
     elif reference.file:
-        value = _from_file(reference.file, environ)
+        value = _from_file(reference.file, reference.folder, environ)
     else:
         value = _from_command(reference.command, environ)
     if not value:
@@ -162,13 +142,16 @@ def _from_environment(name: str, environ: Mapping[str, str]) -> str:
     return _text(value.encode("utf-8", "surrogatepass"), place)
 
 
-def _from_file(name: str, environ: Mapping[str, str]) -> str:
+def _from_file(name: str, folder: Path, environ: Mapping[str, str]) -> str:
     place = f"file {name}"
     try:
         path = Path(name).expanduser()
         # systemd hands credentials over in a folder of its own (systemd.exec(5), LoadCredential=).
         handed_over = Path(environ.get("CREDENTIALS_DIRECTORY", ""), path)
         by_systemd = "CREDENTIALS_DIRECTORY" in environ and not path.is_absolute() and handed_over.is_file()
+        if not by_systemd:
+            path = folder / path
+            place = f"file {path}"
         with (handed_over if by_systemd else path).open("rb") as stream:
             mode = os.fstat(stream.fileno()).st_mode
             content = stream.read()

@@ -14,6 +14,8 @@
     ├── RenderError             a template
     └── DeliveryError
         ├── TransientDeliveryError      the same message may be accepted later
+        │   └── UnreachableError        there is no way to the server, for no message
+    │       └── LimitReachedError   it takes no more messages for some time
         ├── PermanentDeliveryError      it will not, until somebody changes something
         │   └── RefusedByServerError    nor would any other message: login, TLS, a setting
         └── UncertainDeliveryError      it may have been accepted: the answer was lost
@@ -127,6 +129,14 @@ class DeliveryError(DigestError):
 
 class TransientDeliveryError(DeliveryError):
     """Not delivered now: connection lost, or a 4yz reply (RFC 5321, 4.2.1)."""
+
+
+class UnreachableError(TransientDeliveryError):
+    """There is no way to the server: the message waits until there is one, however long that takes."""
+
+
+class LimitReachedError(UnreachableError):
+    """The server takes no more messages for some time: an hour, or a day."""
 
 
 class PermanentDeliveryError(DeliveryError):

@@ -11,15 +11,13 @@ What is decided here is decided by `digest.core`; this module alone alternates i
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Container, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
 from digest import publishing
 from digest.core import mailbox, slots
-from digest.core.backoff import wait
 from digest.core.match import Matcher, Outcome, evaluate
 from digest.core.model import (
     Channel,
@@ -45,23 +43,28 @@ from digest.core.selection import Selection
 from digest.core.verdict import Verdict, of_appearance, of_selection, why_not
 from digest.desk import Candidates, Desk, Due, MakeRanker, Relation
 from digest.errors import (
-    ConfigError,
-    CredentialError,
     DigestError,
     FetchError,
     LayoutError,
     PermanentDeliveryError,
     PluginError,
-    RefusedByServerError,
-    RenderError,
     StoreError,
-    TransientDeliveryError,
-    UncertainDeliveryError,
 )
-from digest.ports import Deliverer, Fetcher, Mailer, Plan, Publisher, Renderer, Source, Store
+from digest.ports import Fetcher, Mailer, Plan, Publisher, Renderer, Source, Store
+from digest.redaction import redacted
+from digest.sending import Dispatched, WayOut, send, settle
 
 _PATIENCE = timedelta(days=2)
 """How long a source may fail before a digest is made for that alone."""
+
+_UNTIL_SOMETHING_IS_READ = timedelta(hours=12)
+"""How long a slot waits for its first source."""
+
+_UNTIL_NOTHING_IS_SAID = timedelta(days=1)
+"""How long slots wait so, one after another, until they are composed all the same."""
+
+_AHEAD = timedelta(days=1)
+"""A slot further in the future than this was composed by a clock that was wrong."""
 
 _KEPT = 4
 """Pages of a source that are at hand when one of them turns out to be unreadable."""
@@ -73,6 +76,7 @@ class Composed:
 
     profile: Profile
     digest: Digest | None  # None: nothing was new
+    waits: bool = False  # because nothing could be read for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +89,6 @@ class Explanation:
     recommendation: Recommendation | None  # with the score as it would be now; None: nothing speaks for it
     outcomes: tuple[tuple[Outcome, tuple[ScorePart, ...]], ...]  # of each interest
     relations: tuple[Relation, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Dispatched:
-    """How one delivery went."""
-
-    delivery: Delivery
-    state: DeliveryState
-    error: DigestError | None = None
 
 
 # --- collect ----------------------------------------------------------------------------------
@@ -130,7 +125,7 @@ def collect(
     """
 
     def read(source: Source) -> Collected:
-        period = Period(since=store.last_complete(source.name) or now - lookback, until=now)
+        period = Period(since=store.last_complete(source.name, now) or now - lookback, until=now)
         return _collect(source, period, fetcher, store, keep)
 
     for collected in parallel(read, sources):
@@ -150,22 +145,22 @@ def _collect(
         page = talk.page_at(error.place)
         where = keep(source.name, page) if page else None
         said = f"{str(error).rstrip('.')}. The page is kept in {where}" if where else str(error)
-        return Collected(SourceReport(source.name, period, complete=False, error=said))
+        return Collected(SourceReport(source.name, period, complete=False, error=redacted(said)))
     except DigestError as error:
-        return Collected(SourceReport(source.name, period, complete=False, error=str(error)))
+        return Collected(SourceReport(source.name, period, complete=False, error=redacted(str(error))))
     except Exception as error:  # noqa: BLE001 - a plug-in's own mistake must not end the others
         broken = PluginError(
             f"the source broke off with {type(error).__name__}: {error}",
             place=f"{type(source).__module__}:{type(source).__qualname__}",
             remedy="Its author can put that right",
         )
-        return Collected(SourceReport(source.name, period, complete=False, error=str(broken)))
+        return Collected(SourceReport(source.name, period, complete=False, error=redacted(str(broken))))
     report = SourceReport(
         source.name,
         replace(period, until=min(period.until, reading.until or period.until)),
         complete=reading.complete,
         listed=len(found),
-        notes=reading.notes,
+        notes=tuple(map(redacted, reading.notes)),
     )
     # What could not be read today is asked for again, and so is everything around it.
     return Collected(report, found, tuple(talk.read) if reading.complete else ())
@@ -215,7 +210,7 @@ class _Conversation:
 def compose(
     store: Store,
     profiles: Sequence[Profile],
-    mailer: Callable[[], Mailer],
+    mailers: Mapping[Channel, Callable[[], Mailer]],
     ranker: MakeRanker,
     *,
     now: datetime,
@@ -229,22 +224,27 @@ def compose(
     copy, if there must ever be one, has the same bytes. Raises RenderError before anything of the
     profile is written.
     """
+    for profile in profiles:
+        _rewind(store, profile, now)
     due = [item for profile in profiles if (item := _due(store, profile, now)) is not None]
     if not due:
         return
     revision = store.revision()
     desk = Desk(store, due, ranker)
-    reports = _reports(store, sources)
+    reports, failing = _reports(store, sources), store.failing_since()
     for item in due:
         candidates = _candidates(store, item, now)
         selection = desk.select(item, candidates)
         made = _digest(store, item, selection, scanned=candidates.count, reports=reports, now=now)
-        is_wanted = _has_news(item, candidates, selection) or (
-            _is_first_of_its_day(item) and (send_empty or _fails_for_long(made))
-        )
+        has_news = _has_news(item, candidates, selection)
+        if not has_news and _may_still_come(item, made, failing):
+            yield Composed(item.profile, None, waits=True)
+            continue
+        is_wanted = has_news or (_is_first_of_its_day(item) and (send_empty or _fails_for_long(made)))
         digest = made if is_wanted else None
-        planned = _plan(item.profile, digest, mailer, store.stopped(item.profile.name)) if digest else ()
-        if store.save(item.profile.name, Progress(item.slot, revision), digest, planned):
+        planned = _plan(item.profile, digest, mailers, store.stopped(item.profile.name)) if digest else ()
+        reached = _reached(item.profile, item.slot, revision)
+        if store.save(item.profile.name, reached, digest, planned):
             yield Composed(item.profile, digest)
 
 
@@ -340,14 +340,32 @@ def search(store: Store, query: str | None) -> tuple[StoredPaper, ...]:
 
 def is_due(store: Store, profile: Profile, now: datetime) -> bool:
     """Whether a slot of the profile has come that was not composed yet."""
-    return _due(store, profile, now) is not None
+    return _is_ahead(store.progress(profile.name), now) or _due(store, profile, now) is not None
+
+
+def _is_ahead(last: Progress | None, now: datetime) -> bool:
+    """Whether the last slot was composed by a clock that was wrong; up to a day, it is waited for."""
+    return last is not None and last.slot > now + _AHEAD
+
+
+def _reached(profile: Profile, slot: datetime, revision: int) -> Progress:
+    local_time = slots.local_time(profile.schedule, slot) if profile.schedule else ""
+    return Progress(slot, revision, local_time)
+
+
+def _rewind(store: Store, profile: Profile, now: datetime) -> None:
+    """Let digests go on with the next slot after a clock was far ahead; nothing is shown again."""
+    last = store.progress(profile.name)
+    if last is not None and _is_ahead(last, now):
+        slot = slots.latest(profile.schedule, now) if profile.schedule else now
+        store.rewind(profile.name, _reached(profile, slot, last.revision))
 
 
 def _due(store: Store, profile: Profile, now: datetime) -> Due | None:
     before = store.progress(profile.name)
     if profile.schedule is not None:
         slot = slots.latest(profile.schedule, now)
-        if before is not None and before.slot >= slot:
+        if before is not None and not slots.is_later(profile.schedule, slot, before):
             return None
     else:
         # Every run is a slot of its own, also within one second or when the clock was set back.
@@ -435,25 +453,45 @@ def _fails_for_long(digest: Digest) -> bool:
     )
 
 
+def _may_still_come(item: Due, digest: Digest, failing: Mapping[str, datetime]) -> bool:
+    """Whether nothing was read for this slot, as on a machine that has just woken and has no network yet.
+
+    Then the slot stays due for some time, unless it has been so for long.
+    """
+    return (
+        item.profile.schedule is not None
+        and digest.issued_at - digest.slot < _UNTIL_SOMETHING_IS_READ
+        and bool(digest.reports)
+        and all(
+            report.error
+            and report.period.until >= digest.slot
+            and digest.issued_at - failing[report.source] < _UNTIL_NOTHING_IS_SAID
+            for report in digest.reports
+        )
+    )
+
+
 def _is_first_of_its_day(item: Due) -> bool:
     """Whether no slot has come today; a second mail that says "nothing new" is a nuisance."""
     return item.before is None or item.before.slot.date() < item.slot.date()
 
 
 def _plan(
-    profile: Profile, digest: Digest, mailer: Callable[[], Mailer], stopped: Container[str]
+    profile: Profile, digest: Digest, mailers: Mapping[Channel, Callable[[], Mailer]], stopped: Container[str]
 ) -> list[PlannedDelivery]:
     planned: list[PlannedDelivery] = []
     for channel in profile.channels:
-        if channel != "email":
+        if channel not in mailers:
             planned.append(PlannedDelivery(channel))
-        else:
-            recipients = {mailbox.key(recipient): recipient for recipient in profile.recipients}
-            planned += [
-                PlannedDelivery(channel, recipient, mailer().compose(profile, digest, recipient))
-                for key, recipient in recipients.items()
-                if key not in stopped
-            ]
+            continue
+        recipients: Iterable[str] = profile.webhooks
+        if channel == "email":
+            by_key = {mailbox.key(recipient): recipient for recipient in profile.recipients}
+            recipients = [recipient for key, recipient in by_key.items() if key not in stopped]
+        planned += [
+            PlannedDelivery(channel, recipient, mailers[channel]().compose(profile, digest, recipient))
+            for recipient in recipients
+        ]
     return planned
 
 
@@ -464,65 +502,35 @@ def _plan(
 class Outputs:
     """The ways out, each made when it is first needed."""
 
-    deliverer: Callable[[], Deliverer] | None  # None: no mail server is configured
-    renderers: Mapping[Channel, Callable[[], Renderer]]
+    ways: Mapping[Channel, WayOut]  # of messages
+    renderers: Mapping[Channel, Callable[[], Renderer]]  # of files
     publisher: Callable[[], Publisher]
 
 
-_OF_THE_SERVER = (RefusedByServerError, CredentialError, ConfigError)
-"""What has nothing to do with the message that happened to meet it."""
-
-
 def dispatch(
-    store: Store, profiles: Sequence[Profile], outputs: Outputs, *, now: datetime, resend_uncertain: bool
-) -> Iterator[Dispatched]:
-    """Hand over everything that is due, and say how each delivery went."""
-    store.recover()
-    if resend_uncertain:
-        store.resend_uncertain()
+    store: Store, profiles: Sequence[Profile], outputs: Outputs, *, clock: Callable[[], datetime]
+) -> Generator[Dispatched]:
+    """Hand over everything that is due, and say how each delivery went; it may be left in between."""
+    store.recover(clock())
     by_name = {profile.name: profile for profile in profiles}
-    for failed in store.deliveries(DeliveryState.FAILED):
+    for failed in store.listed(DeliveryState.FAILED):
         if failed.channel in outputs.renderers and failed.profile in by_name:
             store.mark(failed.id, DeliveryState.PLANNED)  # whether a disk was mended is seen by writing to it
-    yield from _publish(store, by_name, outputs, now)
-    if outputs.deliverer is not None:
-        yield from _send(store, outputs.deliverer, now)
-
-
-def _send(store: Store, make: Callable[[], Deliverer], now: datetime) -> Iterator[Dispatched]:
-    with ExitStack() as stack:
-        deliverer: Deliverer | None = None
-        while (delivery := store.claim(("email",), now)) is not None:
-            # Looked up for each, as a reader may say so while others are served.
-            if mailbox.key(delivery.recipient) in store.stopped(delivery.profile):
-                store.mark(delivery.id, DeliveryState.STOPPED)
-                yield Dispatched(delivery, DeliveryState.STOPPED)
-                continue
-            if deliverer is None:
-                deliverer = make()
-                stack.callback(deliverer.close)
-            done = _settle(store, delivery, now, partial(_hand_over, store, delivery, deliverer))
-            yield done
-            if isinstance(done.error, _OF_THE_SERVER):
-                return  # every other message would fare the same
-
-
-def _hand_over(store: Store, delivery: Delivery, deliverer: Deliverer) -> None:
-    deliverer.deliver(
-        delivery.message or b"",
-        delivery.recipient,
-        handing_over=lambda: store.mark(delivery.id, DeliveryState.HANDING_OVER),
-    )
+    yield from _publish(store, by_name, outputs, clock)
+    for channel, way in outputs.ways.items():
+        yield from send(store, channel, way, clock)
 
 
 def _publish(
-    store: Store, profiles: Mapping[str, Profile], outputs: Outputs, now: datetime
+    store: Store, profiles: Mapping[str, Profile], outputs: Outputs, clock: Callable[[], datetime]
 ) -> Iterator[Dispatched]:
     """Bring a profile's files up to date; they are made from the store, so any number of times."""
     channels = tuple(outputs.renderers)
     fresh: set[tuple[str, Channel]] = set()  # after an outage, many deliveries ask for the same files
-    while channels and (delivery := store.claim(channels, now)) is not None:
-        yield _settle(store, delivery, now, partial(_refresh, store, delivery, profiles, outputs, fresh))
+    last = 0
+    while channels and (delivery := store.claim(channels, clock(), after=last)) is not None:
+        last = delivery.id
+        yield settle(store, delivery, clock, partial(_refresh, store, delivery, profiles, outputs, fresh))
 
 
 def _refresh(
@@ -539,26 +547,3 @@ def _refresh(
         renderer = outputs.renderers[delivery.channel]()
         publishing.refresh(store, profile, delivery.channel, renderer, outputs.publisher())
         fresh.add(files)
-
-
-def _settle(store: Store, delivery: Delivery, now: datetime, act: Callable[[], None]) -> Dispatched:
-    """Do it, and write down how it went."""
-    state, not_before = DeliveryState.SENT, None
-    error: DigestError | None = None
-    try:
-        act()
-    except UncertainDeliveryError as lost:
-        state, error = DeliveryState.UNCERTAIN, lost
-    except TransientDeliveryError as later:
-        error = later
-        pause = wait(delivery.attempts, f"{delivery.digest}/{delivery.recipient}")
-        state = DeliveryState.FAILED if pause is None else DeliveryState.DEFERRED
-        not_before = None if pause is None else now + pause
-    except _OF_THE_SERVER as waits:
-        state, error = DeliveryState.DEFERRED, waits  # until the next run, when somebody may have mended it
-    except RenderError as waits:
-        state, error, not_before = DeliveryState.DEFERRED, waits, now + timedelta(seconds=1)  # likewise
-    except DigestError as refused:
-        state, error = DeliveryState.FAILED, refused
-    store.mark(delivery.id, state, error=None if error is None else str(error), not_before=not_before)
-    return Dispatched(delivery, state, error)

@@ -134,16 +134,29 @@ class Mailer(Protocol):
     """Composes the message that is frozen in the outbox; called by `pipeline.compose`."""
 
     def compose(self, profile: Profile, digest: Digest, recipient: str) -> bytes:
-        """The message for one recipient, RFC 5322 with CRLF. Raises RenderError."""
+        """The message for one recipient: RFC 5322 with CRLF, or what a webhook takes. Raises RenderError."""
 
 
 class Deliverer(Protocol):
-    """Hands finished messages over; called by `pipeline.dispatch` within `with`."""
+    """Hands finished messages over; called by `sending`."""
 
     def deliver(self, message: bytes, recipient: str, *, handing_over: Callable[[], None]) -> None:
         """Hand one message over, calling `handing_over` before the step that cannot be undone.
 
         Raises TransientDeliveryError, PermanentDeliveryError, UncertainDeliveryError.
+        """
+
+    def close(self) -> None:
+        """Let go of the connection; never raises."""
+
+
+class Mailbox(Protocol):
+    """A mailbox in which mails arrive, or copies of them; called by `sending`."""
+
+    def holds(self, message_id: str) -> bool:
+        """Whether a message of this Message-ID, with its angle brackets, is there.
+
+        Raises TransientDeliveryError, PermanentDeliveryError.
         """
 
     def close(self) -> None:
@@ -172,8 +185,8 @@ class Publisher(Protocol):
 class Store(Protocol):
     """What digest remembers; every method is one transaction and raises StoreError."""
 
-    def last_complete(self, source: str) -> datetime | None:
-        """Until when a source has been read completely."""
+    def last_complete(self, source: str, now: datetime) -> datetime | None:
+        """Until when a source has been read completely; what a clock that was ahead says does not count."""
 
     def with_validators(self, source: str, request: Request) -> Request:
         """A request with the validators of the copy that was read last."""
@@ -206,6 +219,9 @@ class Store(Protocol):
     def latest_reports(self) -> tuple[SourceReport, ...]:
         """How the last reading of each source went."""
 
+    def failing_since(self) -> Mapping[str, datetime]:
+        """When the sources that fail now were seen to fail first since they were read completely."""
+
     def last_told(self, profile: str) -> tuple[SourceReport, ...]:
         """The reports that the last digest of a profile showed."""
 
@@ -213,6 +229,9 @@ class Store(Protocol):
         self, profile: str, made: Progress, digest: Digest | None, planned: Sequence[PlannedDelivery]
     ) -> bool:
         """Write a digest, its deliveries and what it showed; False if the slot was composed already."""
+
+    def rewind(self, profile: str, made: Progress) -> None:
+        """Put a profile back to a slot, after a clock that was far ahead."""
 
     def appearances(self, profile: str, paper: PaperId) -> tuple[Appearance, ...]:
         """What the digests of a profile said of a paper, newest first."""
@@ -264,14 +283,23 @@ class Store(Protocol):
     def deliveries(self, *states: DeliveryState) -> tuple[Delivery, ...]:
         """The deliveries in any of these states, oldest first; all of them when none is named."""
 
-    def recover(self) -> int:
+    def listed(self, *states: DeliveryState) -> tuple[Delivery, ...]:
+        """What `deliveries` gives, without the messages."""
+
+    def recover(self, now: datetime) -> int:
         """Put right what a killed run left behind; gives how many deliveries are uncertain now."""
 
-    def resend_uncertain(self) -> None:
-        """Plan every uncertain delivery again, with the same bytes."""
+    def claim(self, channels: Sequence[Channel], now: datetime, *, after: int = 0) -> Delivery | None:
+        """Take the next delivery that is due, marking it as being sent; None when there is none.
 
-    def claim(self, channels: Sequence[Channel], now: datetime) -> Delivery | None:
-        """Take the next delivery that is due, marking it as being sent; None when there is none."""
+        `after` passes over those up to a number, which have had their turn.
+        """
+
+    def hand_over(self, delivery: Delivery) -> bool:
+        """Mark a claimed delivery as being handed over; False if another run has taken it meanwhile."""
+
+    def sent_between(self, channel: Channel, since: datetime, until: datetime) -> int:
+        """How many deliveries were sent by a channel after `since`, up to `until`."""
 
     def mark(
         self,
@@ -280,5 +308,11 @@ class Store(Protocol):
         *,
         error: str | None = None,
         not_before: datetime | None = None,
+        sent_at: datetime | None = None,
+        counts: bool = True,
+        attempt: int | None = None,
     ) -> None:
-        """Write down where a delivery stands now."""
+        """Write down where a delivery stands now; without `counts`, the last attempt was none.
+
+        With `attempt`, nothing is written if another attempt has begun meanwhile.
+        """

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from digest import credentials
-from digest.credentials import CredentialReference, Secret, describe, forget, resolve, store
+from digest.credentials import CredentialReference, describe, forget, resolve, store
 from digest.errors import CredentialError
+from digest.redaction import Secret
 
 HIDDEN = "hübsch & geheim"
 SPOILT = b"geheim\xff"

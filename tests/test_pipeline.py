@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import datetime, time
 from pathlib import Path
 from threading import Barrier
+from typing import Any
 
 import pytest
 from world import DAY, HOUR, NOON, ListSource, Shelf, digests_of, listings, paper, profile, report
@@ -16,6 +18,7 @@ from digest import pipeline
 from digest.core.model import (
     Artifact,
     Channel,
+    Delivery,
     DeliveryState,
     Digest,
     Interest,
@@ -43,8 +46,10 @@ from digest.errors import (
     StoreError,
     TransientDeliveryError,
     UncertainDeliveryError,
+    UnreachableError,
 )
 from digest.ports import Fetcher, Plan, Source
+from digest.sending import Dispatched, Pace, WayOut
 from digest.store.store import Store
 
 WEEK = 7 * DAY
@@ -134,21 +139,22 @@ def collect(
 def compose(
     store: Store, *profiles: Profile, at: object = NOON, send_empty: bool = False
 ) -> list[pipeline.Composed]:
-    return list(pipeline.compose(store, profiles, Letters, Words, now=at, send_empty=send_empty))  # type: ignore[arg-type]
+    return list(pipeline.compose(store, profiles, {"email": Letters}, Words, now=at, send_empty=send_empty))  # type: ignore[arg-type]
 
 
 def dispatch(
     store: Store,
     postman: Postman,
     *profiles: Profile,
-    at: object = NOON,
+    at: datetime = NOON,
     wall: Wall | None = None,
-    resend: bool = True,
     channels: Sequence[Channel] = ("feeds", "archive"),
-) -> list[pipeline.Dispatched]:
+    **way: Any,  # noqa: ANN401 - any of the fields
+) -> list[Dispatched]:
     board = wall or Wall()
-    outputs = pipeline.Outputs(lambda: postman, dict.fromkeys(channels, Lists), lambda: board)
-    return list(pipeline.dispatch(store, profiles, outputs, now=at, resend_uncertain=resend))  # type: ignore[arg-type]
+    mail = WayOut(lambda: postman, **way)
+    outputs = pipeline.Outputs({"email": mail}, dict.fromkeys(channels, Lists), lambda: board)
+    return list(pipeline.dispatch(store, profiles, outputs, clock=lambda: at))
 
 
 def titles(composed: pipeline.Composed) -> list[str]:
@@ -183,7 +189,7 @@ def test_a_source_that_fails_is_reported_and_the_others_go_on(store: Store) -> N
     first, second = collect(store, broken, good, fetcher=shelf)
     assert (first.error, first.complete) == ("a: no answer", False)
     assert (second.new, second.complete) == (1, True)
-    assert store.last_complete("broken") is None
+    assert store.last_complete("broken", NOON) is None
 
 
 def test_a_page_behind_a_broken_one_is_asked_for_again_next_time(store: Store) -> None:
@@ -537,7 +543,7 @@ def test_an_author_alone_can_be_an_interest(store: Store) -> None:
 def test_another_process_may_have_composed_the_slot_meanwhile(store: Store) -> None:
     daily = replace(READER, schedule=Schedule((time(7),), tuple(range(7)), "Europe/Berlin"))
     store.add(listings(paper("Swin")), (), report())
-    slow = pipeline.compose(store, [daily, replace(daily, name="you")], Letters, Words, now=NOON)
+    slow = pipeline.compose(store, [daily, replace(daily, name="you")], {"email": Letters}, Words, now=NOON)
     assert next(slow).profile.name == "me"
     compose(store, replace(daily, name="you"))
     assert list(slow) == []
@@ -554,6 +560,64 @@ def test_a_schedule_composes_each_slot_once_and_catches_up_with_the_latest(store
     (next_,) = compose(store, daily, at=NOON + 5 * DAY)
     assert next_.digest is not None
     assert next_.digest.id == "me-20261125T060000Z"
+
+
+def test_a_slot_waits_for_a_machine_that_has_just_woken_to_find_its_network(store: Store) -> None:
+    daily = replace(READER, schedule=Schedule((time(7),), tuple(range(7)), "UTC"))
+    seven = NOON - 5 * HOUR
+    sources = ListSource("a", {"a": []}), ListSource("b", {"b": [paper("Swin")]})
+    nobody = FetchError("no network", transient=True)
+    collect(store, *sources, fetcher=Shelf({"a": nobody, "b": nobody}), now=seven)
+    for at in (seven, seven + 11 * HOUR):
+        assert compose(store, daily, at=at, send_empty=True) == [pipeline.Composed(daily, None, waits=True)]
+        assert pipeline.is_due(store, daily, at)
+    collect(store, *sources, fetcher=Shelf({"a": nobody, "b": b"b"}), now=seven + HOUR)
+    (made,) = compose(store, daily, at=seven + HOUR)
+    assert titles(made) == ["Swin"]
+
+
+def test_but_not_for_ever(store: Store) -> None:
+    daily = replace(READER, schedule=Schedule((time(7),), tuple(range(7)), "UTC"))
+    seven = NOON - 5 * HOUR
+    collect(store, ListSource("a", {"a": []}), fetcher=Shelf({"a": FetchError("no network")}), now=seven)
+    (made,) = compose(store, daily, at=seven + 12 * HOUR)
+    assert made.digest is not None
+    assert [report.error for report in made.digest.reports] == ["no network"]
+
+
+def test_a_source_that_stays_away_is_told_though_each_slot_might_have_waited(store: Store) -> None:
+    daily = replace(READER, schedule=Schedule((time(7),), tuple(range(7)), "UTC"))
+    source = ListSource("a", {"a": []})
+    told = []
+    for day in range(5):
+        for hour in (8, 18):
+            at = NOON + day * DAY + (hour - 12) * HOUR
+            collect(store, source, fetcher=Shelf({"a": FetchError("503")}), now=at)
+            told += [made.digest.id for made in compose(store, daily, at=at) if made.digest]
+    assert told == ["me-20261121T070000Z"]
+
+
+def test_whoever_flies_west_has_one_digest_a_day(store: Store) -> None:
+    berlin = replace(READER, schedule=Schedule((time(7),), tuple(range(7)), "Europe/Berlin"))
+    new_york = replace(berlin, schedule=Schedule((time(7),), tuple(range(7)), "America/New_York"))
+    store.add(listings(paper("Swin")), (), report())
+    assert len(compose(store, berlin, at=NOON - 6 * HOUR)) == 1
+    store.add(listings(paper("Swin two")), (), report())
+    assert compose(store, new_york, at=NOON + HOUR) == []
+    (next_,) = compose(store, new_york, at=NOON + DAY)
+    assert titles(next_) == ["Swin two"]
+
+
+def test_after_a_clock_was_years_ahead_digests_go_on_with_the_next_slot(store: Store) -> None:
+    daily = replace(READER, schedule=Schedule((time(7),), tuple(range(7)), "UTC"))
+    store.add(listings(paper("Swin")), (), report())
+    assert len(compose(store, daily, at=NOON + 4000 * DAY)) == 1
+    store.add(listings(paper("Swin two")), (), report())
+    assert pipeline.is_due(store, daily, NOON)
+    assert compose(store, daily) == []
+    assert not pipeline.is_due(store, daily, NOON)
+    (next_,) = compose(store, daily, at=NOON + DAY)
+    assert titles(next_) == ["Swin two"]
 
 
 def test_an_empty_digest_is_sent_only_if_that_is_wished(store: Store) -> None:
@@ -578,7 +642,7 @@ def test_a_template_that_fails_leaves_nothing_behind(store: Store) -> None:
 
     store.add(listings(paper("Swin")), (), report())
     with pytest.raises(RenderError):
-        list(pipeline.compose(store, [READER], Torn, Words, now=NOON))
+        list(pipeline.compose(store, [READER], {"email": Torn}, Words, now=NOON))
     assert store.progress("me") is None
     (made,) = compose(store, READER)
     assert titles(made) == ["Swin"]
@@ -823,7 +887,7 @@ def test_after_a_day_of_refusals_it_is_given_up_and_visible(composed: Store) -> 
     ]
     assert states == [DeliveryState.DEFERRED] * 9 + [DeliveryState.FAILED]
     (failed,) = composed.deliveries(DeliveryState.FAILED)
-    assert failed.error == "450 later"
+    assert failed.error == f"450 later. Given up after 10 attempts; `digest outbox retry {failed.id}`."
 
 
 def test_what_is_refused_for_good_is_not_tried_again(composed: Store) -> None:
@@ -848,6 +912,142 @@ def test_a_refused_login_stops_the_round_and_loses_nothing(
     assert [d.state for d in dispatch(store, postman, two, at=NOON + HOUR)] == ["sent", "sent"]
 
 
+def test_while_there_is_no_way_to_the_server_one_is_tried_and_none_given_up(store: Store) -> None:
+    two = replace(READER, recipients=("a@example.org", "b@example.org"), channels=("email",))
+    store.add(listings(paper("Swin")), (), report())
+    compose(store, two)
+    postman = Postman(*[UnreachableError("no connection")] * 100)
+    for hours in range(100):
+        (done,) = dispatch(store, postman, two, at=NOON + hours * HOUR)
+        assert done.state == DeliveryState.DEFERRED
+    assert [d.state for d in dispatch(store, Postman(), two, at=NOON + 101 * HOUR)] == ["sent", "sent"]
+
+
+def test_without_a_network_each_mail_waits_some_minutes(composed: Store) -> None:
+    nobody = Postman(UnreachableError("no connection"))
+    dispatch(composed, nobody, READER, channels=())
+    assert dispatch(composed, Postman(), READER, channels=(), at=NOON + HOUR / 60) == []
+    assert len(dispatch(composed, Postman(), READER, channels=(), at=NOON + HOUR / 12)) == 1
+
+
+@pytest.fixture
+def crowd(store: Store) -> Profile:
+    """A profile of five readers, whose mails wait."""
+    readers = replace(
+        READER, recipients=tuple(f"{name}@example.org" for name in "abcde"), channels=("email",)
+    )
+    store.add(listings(paper("Swin")), (), report())
+    compose(store, readers)
+    return readers
+
+
+def test_a_run_hands_over_no_more_than_it_may_and_the_next_one_goes_on(store: Store, crowd: Profile) -> None:
+    postman = Postman()
+    for expected in (2, 2, 1, 0):
+        assert len(dispatch(store, postman, crowd, pace=Pace(per_run=2))) == expected
+    assert [name for name, _ in postman.delivered] == [f"{name}@example.org" for name in "abcde"]
+
+
+def test_a_day_hands_over_no_more_than_it_may_however_many_runs_it_has(store: Store, crowd: Profile) -> None:
+    postman, pace = Postman(), Pace(per_day=2, per_run=5)
+    sent = [
+        len(dispatch(store, postman, crowd, pace=pace, at=NOON + hours * HOUR))
+        for hours in (0, 1, 23, 24, 49)
+    ]
+    assert sent == [2, 0, 0, 2, 1]
+
+
+def test_messages_are_spread_over_the_minute(store: Store, crowd: Profile) -> None:
+    pauses: list[float] = []
+
+    def pause(seconds: float) -> bool:
+        pauses.append(seconds)
+        return False
+
+    pace = Pace(per_minute=20, pause=pause)
+    dispatch(store, Postman(), crowd, pace=pace)
+    assert pauses == [3.0] * 4
+
+
+def test_between_two_messages_the_work_may_be_left(store: Store, crowd: Profile) -> None:
+    postman = Postman()
+    outputs = pipeline.Outputs({"email": WayOut(lambda: postman)}, {}, Wall)
+    with closing(pipeline.dispatch(store, [crowd], outputs, clock=lambda: NOON)) as done:
+        assert next(done).state == "sent"
+    assert (len(postman.delivered), postman.closed) == (1, 1)
+    assert len(dispatch(store, postman, crowd)) == 4
+
+
+def test_a_webhook_that_cannot_be_reached_does_not_hold_up_the_others(store: Store) -> None:
+    hooks = replace(READER, channels=("webhook",), webhooks=("a", "b"))
+    store.add(listings(paper("Swin")), (), report())
+    list(pipeline.compose(store, [hooks], {"webhook": Letters}, Words, now=NOON))
+    postman = Postman(UnreachableError("no connection"))
+    outputs = pipeline.Outputs({"webhook": WayOut(lambda: postman)}, {}, Wall)
+    done = list(pipeline.dispatch(store, [hooks], outputs, clock=lambda: NOON))
+    assert [(d.delivery.recipient, d.state) for d in done] == [("a", "deferred"), ("b", "sent")]
+
+
+class Box:
+    """A mailbox that holds some messages, or cannot be looked into."""
+
+    def __init__(self, *held: str, error: DeliveryError | None = None) -> None:
+        self.held, self.error = held, error
+        self.asked: list[str] = []
+
+    def holds(self, message_id: str) -> bool:
+        self.asked.append(message_id)
+        if self.error:
+            raise self.error
+        return message_id in self.held
+
+    def close(self) -> None:
+        self.asked.append("closed")
+
+
+class Posted(Letters):
+    """Composes messages with a Message-ID."""
+
+    def compose(self, profile: Profile, digest: Digest, recipient: str) -> bytes:
+        return f"Message-ID: <{recipient}>\r\n\r\n".encode() + super().compose(profile, digest, recipient)
+
+
+@pytest.fixture
+def lost(store: Store) -> Postman:
+    """Two mails whose answers were lost."""
+    two = replace(READER, recipients=("a@example.org", "b@example.org"), channels=("email",))
+    store.add(listings(paper("Swin")), (), report())
+    list(pipeline.compose(store, [two], {"email": Posted}, Words, now=NOON))
+    postman = Postman(*[UncertainDeliveryError("the answer was lost")] * 2)
+    dispatch(store, postman, two, channels=())
+    return postman
+
+
+@pytest.mark.parametrize(("resends", "second"), [(True, ["sent", "sent"]), (False, ["sent"])])
+def test_a_mail_whose_answer_was_lost_is_looked_for_before_it_is_sent_again(
+    store: Store, lost: Postman, *, resends: bool, second: list[str]
+) -> None:
+    box = Box("<a@example.org>")
+    done = dispatch(store, lost, READER, at=NOON + HOUR, channels=(), mailbox=lambda: box, resends=resends)
+    assert [d.state for d in done] == second
+    assert [name for name, _ in lost.delivered] == (["b@example.org"] if resends else [])
+    assert box.asked == ["<a@example.org>", "<b@example.org>", "closed"]
+    assert len(store.deliveries(DeliveryState.UNCERTAIN)) == 2 - len(second)
+
+
+def test_a_mail_may_take_some_minutes_to_the_mailbox(store: Store, lost: Postman) -> None:
+    box = Box()
+    assert dispatch(store, lost, READER, channels=(), at=NOON + HOUR / 30, mailbox=lambda: box) == []
+    assert (box.asked, lost.delivered) == ([], [])
+
+
+def test_while_nobody_can_look_nothing_is_sent_again(store: Store, lost: Postman) -> None:
+    box = Box(error=RefusedByServerError("no such folder"))
+    (done,) = dispatch(store, lost, READER, channels=(), at=NOON + HOUR, mailbox=lambda: box)
+    assert (done.state, str(done.error)) == ("uncertain", "no such folder")
+    assert lost.delivered == []
+
+
 def test_a_lost_answer_is_resent_with_the_same_bytes(composed: Store) -> None:
     postman = Postman(UncertainDeliveryError("the answer was lost"))
     (done,) = dispatch(composed, postman, READER, channels=())
@@ -857,10 +1057,109 @@ def test_a_lost_answer_is_resent_with_the_same_bytes(composed: Store) -> None:
     assert len(postman.delivered) == 1
 
 
+def test_a_server_that_loses_every_answer_gets_three_copies_and_then_somebody_decides(
+    composed: Store,
+) -> None:
+    postman = Postman(*[UncertainDeliveryError("the answer was lost")] * 100)
+    copies = []
+    for minutes in range(120):
+        dispatch(composed, postman, READER, channels=(), at=NOON + minutes * HOUR / 60)
+        copies.append(100 - len(postman.failures))
+    assert [copies.index(number) for number in (1, 2, 3)] == [0, 1, 11]
+    assert copies[-1] == 3
+    (held,) = composed.deliveries(DeliveryState.UNCERTAIN)
+    assert held.lost == 3
+    composed.plan_again(held.id)
+    assert len(dispatch(composed, Postman(), READER, channels=(), at=NOON + DAY)) == 1
+
+
+def test_a_server_that_has_put_a_mail_off_before_may_still_lose_an_answer(composed: Store) -> None:
+    later = [TransientDeliveryError("451 later")] * 3
+    postman = Postman(*later, UncertainDeliveryError("the answer was lost"))
+    states = [
+        done.state
+        for hours in range(0, 12, 3)
+        for done in dispatch(composed, postman, READER, channels=(), at=NOON + hours * HOUR)
+    ]
+    assert states == ["deferred"] * 3 + ["uncertain"]
+    (again,) = dispatch(composed, postman, READER, channels=(), at=NOON + 9 * HOUR)
+    assert again.state == "sent"
+
+
+def test_what_cannot_be_written_down_is_left_to_the_next_run(
+    composed: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hand_over = composed.hand_over
+
+    def busy(_delivery: Delivery) -> bool:
+        raise StoreError("the database is busy")
+
+    monkeypatch.setattr(composed, "hand_over", busy)
+    postman = Postman()
+    with pytest.raises(StoreError):
+        dispatch(composed, postman, READER, channels=())
+    assert postman.delivered == []
+    monkeypatch.setattr(composed, "hand_over", hand_over)
+    assert [done.state for done in dispatch(composed, postman, READER, channels=())] == ["sent"]
+
+
+@pytest.mark.parametrize(("failures", "copies"), [(2, 1), (3, 2)])
+def test_that_a_mail_was_sent_is_written_down_if_that_can_be_done_at_all(
+    composed: Store, monkeypatch: pytest.MonkeyPatch, failures: int, copies: int
+) -> None:
+    mark, left = composed.mark, [StoreError("the database is busy")] * failures
+
+    def busy(delivery: int, state: DeliveryState, **values: Any) -> None:  # noqa: ANN401 - any of its values
+        if state == DeliveryState.SENT and left:
+            raise left.pop()
+        mark(delivery, state, **values)
+
+    monkeypatch.setattr(composed, "mark", busy)
+    postman = Postman()
+    with suppress(StoreError):
+        dispatch(composed, postman, READER, channels=())
+    dispatch(composed, postman, READER, channels=())
+    assert len(postman.delivered) == copies
+    assert len(set(postman.delivered)) == 1
+
+
+def test_a_run_that_was_believed_dead_does_not_hand_over_what_another_one_has_taken(composed: Store) -> None:
+    class Slow(Postman):
+        """Takes so long that its lease ends, and another run takes over."""
+
+        def deliver(self, message: bytes, recipient: str, *, handing_over: Callable[[], None]) -> None:
+            composed.recover(NOON + DAY)
+            assert [done.state for done in dispatch(composed, quick, READER, channels=())] == ["sent"]
+            super().deliver(message, recipient, handing_over=handing_over)
+
+    slow, quick = Slow(), Postman()
+    (done,) = dispatch(composed, slow, READER, channels=())
+    assert str(done.error) == "another run has taken it over"
+    assert (len(quick.delivered), slow.delivered) == (1, [])
+    assert [one.state for one in composed.deliveries() if one.channel == "email"] == ["sent"]
+
+
+def test_a_setting_that_is_wrong_is_told_and_the_mail_waits(composed: Store) -> None:
+    def broken() -> Postman:
+        raise ConfigError("no certificates can be read")
+
+    outputs = pipeline.Outputs({"email": WayOut(broken)}, {}, Wall)
+    (done,) = pipeline.dispatch(composed, [READER], outputs, clock=lambda: NOON)
+    assert (done.state, str(done.error)) == ("deferred", "no certificates can be read")
+    assert len(dispatch(composed, Postman(), READER, channels=())) == 1
+
+
+def test_whoever_is_told_to_stop_within_a_pause_sends_no_more(store: Store, crowd: Profile) -> None:
+    postman = Postman()
+    pace = Pace(per_minute=1, pause=lambda _: True)
+    assert len(dispatch(store, postman, crowd, pace=pace)) == 1
+    assert len(dispatch(store, postman, crowd)) == 4
+
+
 def test_or_it_is_held_until_somebody_decides(composed: Store) -> None:
     postman = Postman(UncertainDeliveryError("the answer was lost"))
-    dispatch(composed, postman, READER, channels=(), resend=False)
-    assert dispatch(composed, postman, READER, channels=(), resend=False) == []
+    dispatch(composed, postman, READER, channels=(), resends=False)
+    assert dispatch(composed, postman, READER, channels=(), resends=False) == []
     assert [d.state for d in composed.deliveries(DeliveryState.UNCERTAIN)] == ["uncertain"]
 
 
@@ -922,8 +1221,8 @@ def test_after_an_outage_the_files_of_a_profile_are_made_once(composed: Store) -
 
     composed.add(listings(paper("More Swin")), (), report())
     compose(composed, READER, at=NOON + DAY)
-    outputs = pipeline.Outputs(None, {"feeds": Counting}, Wall)
-    done = list(pipeline.dispatch(composed, [READER], outputs, now=NOON + DAY, resend_uncertain=True))
+    outputs = pipeline.Outputs({}, {"feeds": Counting}, Wall)
+    done = list(pipeline.dispatch(composed, [READER], outputs, clock=lambda: NOON + DAY))
     assert [one.state for one in done] == ["sent", "sent"]
     assert Counting.made == 1
 
@@ -933,14 +1232,14 @@ def test_a_template_that_fails_holds_the_files_back_until_it_is_mended(composed:
         def render(self, profile: Profile, shelf: DigestShelf) -> Iterable[Artifact]:
             raise RenderError("no such name", place="archive.html.j2:3")
 
-    torn = pipeline.Outputs(None, {"archive": Torn}, Wall)
-    (done,) = pipeline.dispatch(composed, [READER], torn, now=NOON, resend_uncertain=True)
+    torn = pipeline.Outputs({}, {"archive": Torn}, Wall)
+    (done,) = pipeline.dispatch(composed, [READER], torn, clock=lambda: NOON)
     assert (done.state, str(done.error)) == ("deferred", "archive.html.j2:3: no such name")
     (again,) = dispatch(composed, Postman(), READER, at=NOON + HOUR, channels=("archive",))[:1]
     assert (again.delivery.channel, again.state) == ("archive", "sent")
 
 
 def test_without_a_mail_server_mail_waits(composed: Store) -> None:
-    outputs = pipeline.Outputs(None, {}, Wall)
-    assert list(pipeline.dispatch(composed, [READER], outputs, now=NOON, resend_uncertain=True)) == []
+    outputs = pipeline.Outputs({}, {}, Wall)
+    assert list(pipeline.dispatch(composed, [READER], outputs, clock=lambda: NOON)) == []
     assert {d.state for d in composed.deliveries()} == {"planned"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -53,11 +54,21 @@ def empty(tmp_path: Path) -> Iterator[Store]:
         yield opened
 
 
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with a library that came long before the first digest."""
+    path = tmp_path_factory.mktemp("library") / "digest.db"
+    with closing(Store(f"sqlite:///{path}")) as made:
+        came(made, *LIBRARY, at=LONG_AGO)
+    return path
+
+
 @pytest.fixture
-def store(empty: Store) -> Store:
-    """A store with a library that came long before the first digest."""
-    came(empty, *LIBRARY, at=LONG_AGO)
-    return empty
+def store(filled: Path, tmp_path: Path) -> Iterator[Store]:
+    """A store with that library."""
+    copy = shutil.copy(filled, tmp_path)
+    with closing(Store(f"sqlite:///{copy}")) as opened:
+        yield opened
 
 
 def came(store: Store, *papers: Paper, at: datetime = NOON) -> None:
@@ -87,7 +98,7 @@ class Letters:
 
 def compose(store: Store, *who: Profile, ranker: MakeRanker = Words, at: datetime = NOON) -> Digest | None:
     """What the first of some profiles gets."""
-    composed = list(pipeline.compose(store, who or [ferns()], Letters, ranker, now=at))
+    composed = list(pipeline.compose(store, who or [ferns()], {"email": Letters}, ranker, now=at))
     return composed[0].digest
 
 
@@ -432,7 +443,7 @@ def taught(
 ) -> list[tuple[str, ...]]:
     """The keywords of what is learned for the digests of some profiles."""
     made = ranker()
-    list(pipeline.compose(store, who or [ferns()], Letters, lambda: made, now=at))
+    list(pipeline.compose(store, who or [ferns()], {"email": Letters}, lambda: made, now=at))
     return [need.keywords for need in made.needs]
 
 

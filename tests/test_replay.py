@@ -133,7 +133,7 @@ def test_every_paper_of_daily_papers_comes_exactly_once(
                     keep=lambda _source, _page: None,
                 )
             )
-            for composed in pipeline.compose(store, [EVERYTHING], no_mail, Words, now=now):
+            for composed in pipeline.compose(store, [EVERYTHING], {"email": no_mail}, Words, now=now):
                 if composed.digest is not None:
                     shown.update(item.paper.id for item in composed.digest.recommendations)
                     shown.update(item.paper.id for item in composed.digest.overflow)

@@ -234,8 +234,8 @@ def test_what_is_carried_comes_once_and_the_better_of_a_day_never_later(
             store.add(listings(*found), (), report(at=at))
             if killed:
                 with suppress(RenderError):
-                    list(pipeline.compose(store, [who], Torn, Words, now=at))
-            (made,) = pipeline.compose(store, [who], Letters, Words, now=at)
+                    list(pipeline.compose(store, [who], {"email": Torn}, Words, now=at))
+            (made,) = pipeline.compose(store, [who], {"email": Letters}, Words, now=at)
             if made.digest is not None:
                 went += [(item.paper.id, today) for item in made.digest.recommendations]
             elif today >= len(days):

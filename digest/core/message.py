@@ -54,6 +54,11 @@ def assemble(headers: Headers, parts: Mapping[str, bytes], *, key: str) -> bytes
     return b"".join([*pieces, f"\r\n--{boundary}--\r\n".encode("ascii")])
 
 
+def message_id(message: bytes) -> str:
+    """The Message-ID of a message, with its angle brackets."""
+    return str(_PARSER.parsebytes(message)["Message-ID"]).strip()
+
+
 def _opening(boundary: str, subtype: str) -> bytes:
     return (
         f"\r\n--{boundary}\r\n"
