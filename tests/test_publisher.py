@@ -57,14 +57,37 @@ def test_it_says_what_is_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
-@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0, 0o644)])
-def test_others_may_read_as_far_as_the_umask_lets_them(tmp_path: Path, umask: int, mode: int) -> None:
+@pytest.mark.parametrize("umask", [0o077, 0o022, 0])
+def test_everybody_may_read_what_is_public_whatever_the_umask(tmp_path: Path, umask: int) -> None:
+    (tmp_path / "public").mkdir()
+    (tmp_path / "public").chmod(0o750)  # as the owner wants it
+    published = masked(umask, tmp_path / "public", is_public=True)
+    assert published == {"feeds": 0o755, "feeds/vision": 0o755, FEED.path: 0o644}
+    assert stat.S_IMODE((tmp_path / "public").stat().st_mode) == 0o750
+    assert masked(umask, tmp_path / "data" / "www", is_public=True) == published
+    assert stat.S_IMODE((tmp_path / "data" / "www").stat().st_mode) == 0o755
+    assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o777 & ~umask
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
+def test_a_preview_is_its_owners_alone(tmp_path: Path) -> None:
+    assert masked(0o077, tmp_path / "out", is_public=False) == {
+        "feeds": 0o700,
+        "feeds/vision": 0o700,
+        FEED.path: 0o600,
+    }
+
+
+def masked(umask: int, folder: Path, *, is_public: bool) -> dict[str, int]:
+    """Publish a feed with a umask; gives the modes of what was made."""
     before = os.umask(umask)
     try:
-        FilePublisher(tmp_path).publish([FEED])
+        FilePublisher(folder, is_public=is_public).publish([FEED])
     finally:
         os.umask(before)
-    assert stat.S_IMODE((tmp_path / FEED.path).stat().st_mode) == mode
+    return {
+        path.relative_to(folder).as_posix(): stat.S_IMODE(path.stat().st_mode) for path in folder.rglob("*")
+    }
 
 
 @pytest.mark.parametrize(

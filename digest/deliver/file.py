@@ -5,7 +5,6 @@ A reader never sees half a file, and a web server's `Last-Modified` tells the tr
 
 from __future__ import annotations
 
-import errno
 import os
 import secrets
 from collections.abc import Iterable
@@ -13,33 +12,23 @@ from contextlib import suppress
 from pathlib import Path, PureWindowsPath
 
 from digest.core.model import Artifact
+from digest.deliver import FORBIDDEN, FULL
 from digest.errors import DeliveryError, PermanentDeliveryError, TransientDeliveryError
 
-_MODE = 0o644  # less the umask: web servers run as somebody else
+# Web servers run as somebody else, and the program lets nobody read what it writes.
+_PUBLIC_FILE = 0o644
+_PUBLIC_FOLDER = 0o755
 
 _AN_HOUR = 3600  # seconds, longer than any file takes
-
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-_FORBIDDEN = frozenset(
-    {
-        errno.EACCES,
-        errno.EEXIST,
-        errno.EISDIR,
-        errno.ELOOP,
-        errno.ENAMETOOLONG,
-        errno.ENOTDIR,
-        errno.EPERM,
-        errno.EROFS,
-    }
-)
 
 
 class FilePublisher:
     """Keeps a folder, and nothing outside it, equal to what is published."""
 
-    def __init__(self, folder: Path) -> None:
-        """Publish below `folder`, which is made when it is needed."""
+    def __init__(self, folder: Path, *, is_public: bool = False) -> None:
+        """Publish below `folder`, which is made when it is needed, for everybody or as the umask has it."""
         self._folder = folder
+        self._is_public = is_public
 
     def publish(self, artifacts: Iterable[Artifact]) -> int:
         """Write each file atomically, or remove it; gives how many changed.
@@ -83,11 +72,19 @@ class FilePublisher:
                 return _remove(target)
             if target.is_file() and target.read_bytes() == artifact.content:
                 return False
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _replace(target, artifact.content)
+            self._make(target.parent)
+            _replace(target, artifact.content, _PUBLIC_FILE if self._is_public else None)
         except OSError as error:
             raise _translated(error, target) from error
         return True
+
+    def _make(self, folder: Path) -> None:
+        """Make a folder; those that are there keep their modes."""
+        ours = [one for one in (folder, *folder.parents) if one.is_relative_to(self._folder)]
+        new = [one for one in ours if not one.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
+        for one in new if self._is_public else ():
+            one.chmod(_PUBLIC_FOLDER)
 
     def _target(self, path: str) -> Path:
         # Windows' rules are the stricter ones: they know drives and two separators.
@@ -99,13 +96,15 @@ class FilePublisher:
         return self._folder.joinpath(*relative.parts)
 
 
-def _replace(target: Path, content: bytes) -> None:
+def _replace(target: Path, content: bytes, mode: int | None) -> None:
     temporary = target.with_name(f".{secrets.token_hex(8)}.part")
     try:
-        with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, _MODE)) as stream:
+        with temporary.open("xb") as stream:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
+        if mode is not None:
+            temporary.chmod(mode)
         temporary.replace(target)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -131,11 +130,11 @@ def _sweep(newest: Path) -> None:
 
 def _translated(error: OSError, target: Path) -> DeliveryError:
     message = f"cannot be written: {error.strerror}"
-    if error.errno in _FORBIDDEN:
+    if error.errno in FORBIDDEN:
         return PermanentDeliveryError(
             message,
             place=str(target),
             remedy="Let the user that runs digest write there, or set `output_dir` to another folder",
         )
-    remedy = "Make room on the disk" if error.errno in _FULL else None
+    remedy = "Make room on the disk" if error.errno in FULL else None
     return TransientDeliveryError(message, place=str(target), remedy=remedy)
