@@ -7,9 +7,8 @@ import mimetypes
 import re
 import secrets
 import sqlite3
-import ssl
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -18,17 +17,19 @@ from functools import cache, cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
 from threading import Lock
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from digest import config as configuration
 from digest import pipeline, plugins, publishing, resources
-from digest.config import Config, CredentialTable, EmailTable, SourceConfig
+from digest.config import Config, CredentialTable, SourceConfig
 from digest.core import feedback, identity, mailbox, slots
 from digest.core.access import Access
 from digest.core.model import (
     Artifact,
+    Channel,
     DeliveryState,
     Digest,
     Opinion,
@@ -43,8 +44,10 @@ from digest.core.model import (
 )
 from digest.core.shelf import MADE, shelf
 from digest.errors import ConfigError, DigestError, PluginError, SourceError
-from digest.pipeline import Collected, Composed, Dispatched, Outputs
+from digest.orders import Told
+from digest.pipeline import Collected, Composed, Outputs
 from digest.ports import Ranker, Reader, Secret, Source
+from digest.sending import MOST_COPIES, Dispatched
 
 _SIDE_BY_SIDE = 32
 """Sources that are read at once; most of them wait for their sites."""
@@ -52,19 +55,32 @@ _SIDE_BY_SIDE = 32
 _OVERDUE = timedelta(hours=1)
 """How late a slot may be composed before somebody should look."""
 
+PATIENCE = timedelta(days=2)
+"""How long a source or a server may fail before somebody should look."""
+
+OPEN = (
+    DeliveryState.FAILED,
+    DeliveryState.UNCERTAIN,
+    DeliveryState.PLANNED,
+    DeliveryState.DEFERRED,
+    DeliveryState.SENDING,
+    DeliveryState.HANDING_OVER,
+)
+"""The states of deliveries that are not done with."""
+
 if TYPE_CHECKING:
     from jinja2 import Environment
 
     from digest.core.backtest import Backtest
-    from digest.credentials import CredentialReference
     from digest.deliver.file import FilePublisher
-    from digest.deliver.smtp import SmtpDeliverer
     from digest.fetch.http import HttpFetcher, Network
     from digest.library import Meant
     from digest.render.archive import ArchiveRenderer
     from digest.render.email import EmailRenderer
     from digest.render.feed import FeedRenderer
+    from digest.store.outbox import Pile
     from digest.store.store import Store
+    from digest.ways import Notices, Ways
 
 # What is needed for one command alone is imported where it is built: `digest --help` and a run with
 # nothing new load no template engine, no HTML parser and no mail library.
@@ -73,6 +89,12 @@ if TYPE_CHECKING:
 def now() -> datetime:
     """The time, in whole seconds and UTC."""
     return datetime.now(UTC).replace(microsecond=0)
+
+
+def running(at: datetime) -> Callable[[], datetime]:
+    """A clock that shows `at` now, and runs, whatever is done to that of the machine."""
+    begun = monotonic()
+    return lambda: at + timedelta(seconds=int(monotonic() - begun))
 
 
 @dataclass(frozen=True)
@@ -256,37 +278,28 @@ class App:
         """What writes the public files."""
         from digest.deliver.file import FilePublisher
 
-        return FilePublisher(self.config.output_dir)
+        return FilePublisher(self.config.output_dir, is_public=True)
 
     def ranker(self) -> Ranker[Any]:
         """What says which papers are related. Raises ConfigError, PluginError."""
         made: Ranker[Any] = plugins.load("rankers", self.config.ranker, folder=self.config.path.parent)()
         return made
 
-    def deliverer(self, email: EmailTable) -> SmtpDeliverer:
-        """What hands messages to a mail server. Raises ConfigError."""
-        from digest.credentials import resolve
-        from digest.deliver.smtp import SmtpDeliverer
+    @cached_property
+    def ways(self) -> Ways:
+        """The ways out of messages."""
+        from digest.ways import Ways
 
-        return SmtpDeliverer(
-            host=email.host,
-            port=email.service_port,
-            security=email.security,
-            username=email.username,
-            password=None
-            if email.password is None
-            else partial(resolve, self.credential(email.password), environ=self.environ),
-            sender=mailbox.parse(email.sender).address,
-            timeout=email.timeout,
-            context=_authorities(email.ca_file, "email.ca_file"),
-        )
+        return Ways(self.config, self.environ, now, self.user_agent, self._network)
 
-    def credential(self, table: CredentialTable) -> CredentialReference:
-        """Where a secret is."""
-        from digest.credentials import CredentialReference
+    @cached_property
+    def notices(self) -> Notices:
+        """What composes messages for webhooks."""
+        from digest.render.webhook import WebhookRenderer
+        from digest.ways import Notices
 
-        places = table.model_dump(exclude_none=True)
-        return CredentialReference(**places | {"command": tuple(places.get("command", ()))})
+        renderer = WebhookRenderer(self._templates, base_url=self.config.feeds.base_url)
+        return Notices(renderer, {hook.name: hook for hook in self.config.webhooks})
 
     def _key_of(self, source: str, table: CredentialTable) -> Secret:
         self._keys[source] = table
@@ -305,10 +318,20 @@ class App:
 
     def _secret(self, table: CredentialTable) -> Secret:
         """What gives a secret when it is needed."""
-        from digest.credentials import resolve
+        secret = self.ways.secret(table)
+        return lambda: secret().reveal()
 
-        reference = self.credential(table)
-        return lambda: resolve(reference, environ=self.environ).reveal()
+    @property
+    def has_moved(self) -> bool:
+        """Whether the machine is in another time zone by now, if its own is the one that counts."""
+        machine = configuration.machine_timezone
+        return self.config.follows_machine and machine() != self.config.timezone
+
+    def reloaded(self) -> App:
+        """The same from what the configuration says by now. Raises ConfigError, PluginError."""
+        app = App(configuration.load(self.config.path), self.environ)
+        _ = app.sources  # whose settings are checked, too
+        return app
 
     # --- what is done -------------------------------------------------------------------------
 
@@ -361,13 +384,14 @@ class App:
     def _network(self) -> Network:
         """How this machine reaches others. Raises ConfigError, CredentialError."""
         from digest.fetch.http import Network, Proxy
+        from digest.ways import authorities
 
         table = self.config.network
         proxy = None
         if table.proxy is not None:
             password = self._secret(table.proxy_password)() if table.proxy_password else None
             proxy = Proxy(table.proxy, table.proxy_username, password, tuple(table.no_proxy))
-        return Network(proxy, _authorities(table.ca_file, "network.ca_file"), table.timeout)
+        return Network(proxy, authorities(table.ca_file, "network.ca_file"), table.timeout)
 
     def compose(self, store: Store, profiles: Sequence[Profile], *, at: datetime) -> Iterator[Composed]:
         """Compose the digests that are due."""
@@ -375,29 +399,30 @@ class App:
         yield from pipeline.compose(
             store,
             profiles,
-            lambda: self.mailer,
+            {"email": lambda: self.mailer, "webhook": lambda: self.notices},
             self.ranker,
             now=at,
             sources=self._source_names,
             send_empty=email is not None and email.when_empty == "send",
         )
 
-    def dispatch(self, store: Store, *, at: datetime) -> Iterator[Dispatched]:
-        """Hand over what is due, and bring the public files up to date."""
-        email = self.config.email
+    def dispatch(
+        self,
+        store: Store,
+        *,
+        at: datetime,
+        pause: Callable[[float], bool] | None = None,
+        channels: Container[Channel] | None = None,
+    ) -> Generator[Dispatched]:
+        """Hand over what is due, by these channels or all, and bring the public files up to date."""
         feeds = cache(partial(self._settled_feeds, store))
+        ways = self.ways.out(pause or Told().wait)
         outputs = Outputs(
-            deliverer=None if email is None else partial(self.deliverer, email),
+            ways={name: way for name, way in ways.items() if channels is None or name in channels},
             renderers={"feeds": feeds, "archive": lambda: self.archive},
             publisher=lambda: self.publisher,
         )
-        yield from pipeline.dispatch(
-            store,
-            self.config.profiles,
-            outputs,
-            now=at,
-            resend_uncertain=email is None or email.when_uncertain == "resend",
-        )
+        yield from pipeline.dispatch(store, self.config.profiles, outputs, clock=running(at))
         publishing.complete(
             store,
             self.config.profiles,
@@ -406,6 +431,10 @@ class App:
             look=self._look(),
             shared=partial(self._shared, store, feeds),
         )
+
+    def is_due(self, store: Store, *, at: datetime) -> bool:
+        """Whether the slot of any profile has come."""
+        return any(pipeline.is_due(store, profile, at) for profile in self.config.profiles)
 
     def _shared(
         self, store: Store, feeds: Callable[[], FeedRenderer], newest: Sequence[Summary]
@@ -462,8 +491,16 @@ class App:
 
     def stopped(self, store: Store, profile: Profile) -> dict[str, datetime]:
         """The recipients of a profile who stopped its mail, and since when."""
-        recipients = set(map(mailbox.key, profile.recipients))
-        return {address: at for address, at in store.stopped(profile.name).items() if address in recipients}
+        return _of_recipients(profile, store.stopped(profile.name))
+
+    def all_stopped(self, store: Store) -> dict[str, dict[str, datetime]]:
+        """The same for the profiles of which there may be any."""
+        found = store.all_stopped()
+        return {
+            one.name: _of_recipients(one, found[one.name])
+            for one in self.config.profiles
+            if one.name in found
+        }
 
     def access(self) -> tuple[Access, ...]:
         """Everybody to whom access was ever given. Raises StoreError."""
@@ -473,31 +510,53 @@ class App:
     def health(self, *, at: datetime, since: datetime) -> dict[str, object]:
         """How sources, deliveries and profiles stand, and whether somebody should look. Raises StoreError.
 
-        A profile is overdue when a slot came more than an hour ago and is not composed.
-        One that never had a slot is waited for from `since` on: nobody can say how long it has been there.
+        `since` is as of `overdue`.
         """
         with self.store() as store:
             reports = self.reports(store)
-            failed = store.deliveries(DeliveryState.FAILED, DeliveryState.UNCERTAIN)
-            made = store.all_progress()
-        due = [
-            slots.following(profile.schedule, made[profile.name].slot if profile.name in made else since)
-            for profile in self.config.profiles
-            if profile.schedule is not None
-        ]
-        overdue = [slot for slot in due if at - slot > _OVERDUE]
+            stuck = [pile for pile in store.piles(*OPEN) if self.needs_somebody(pile, at)]
+            overdue = self.overdue(store, at=at, since=since).values()
         return {
-            "ok": not failed and not overdue and all(report.complete for report in reports),
+            "ok": not stuck and not overdue and all(report.complete for report in reports),
             "last_run": max((report.period.until.isoformat() for report in reports), default=None),
             "sources": {
                 report.source: report.error or ("read" if report.complete else "read in part")
                 for report in reports
             },
             "last_read": {report.source: report.period.until.isoformat() for report in reports},
-            "deliveries_that_need_you": len(failed),
+            "deliveries_that_need_you": sum(pile.count for pile in stuck),
             "overdue_profiles": len(overdue),
             "oldest_due_slot": min(overdue).isoformat() if overdue else None,
         }
+
+    def needs_somebody(self, pile: Pile, at: datetime) -> bool:
+        """Whether deliveries wait for what somebody does, and not for a time that comes."""
+        email = self.config.email
+        if pile.state == DeliveryState.UNCERTAIN:
+            holds = email is not None and email.when_uncertain == "hold" and pile.channel == "email"
+            return holds or pile.lost >= MOST_COPIES
+        if pile.state == DeliveryState.FAILED or (pile.channel == "email" and email is None):
+            return True
+        # What is put off without a time waits for a setting, a secret or a template to be mended.
+        return pile.state == DeliveryState.DEFERRED and (
+            pile.not_before is None or at - pile.planned_at > PATIENCE
+        )
+
+    def overdue(self, store: Store, *, at: datetime, since: datetime) -> dict[str, datetime]:
+        """The profiles of which a slot came more than an hour ago and is not composed, with that slot.
+
+        One that never had a slot is waited for from `since` on: nobody can say how long it has been there.
+        """
+        made = store.all_progress()
+        after = cache(slots.after)  # many profiles are at the same slot
+        due = {
+            profile.name: after(profile.schedule, made[profile.name])
+            if profile.name in made
+            else slots.following(profile.schedule, since)
+            for profile in self.config.profiles
+            if profile.schedule is not None
+        }
+        return {name: slot for name, slot in due.items() if at - slot > _OVERDUE}
 
     def backtest(self, profile: Profile, *, at: datetime, days: int) -> Backtest:
         """What a profile would have found in the last days, beside what the others have; records nothing."""
@@ -564,6 +623,11 @@ class App:
         return f"digest/{version('digest')}{contact}"
 
 
+def _of_recipients(profile: Profile, stopped: Mapping[str, datetime]) -> dict[str, datetime]:
+    recipients = set(map(mailbox.key, profile.recipients))
+    return {address: at for address, at in stopped.items() if address in recipients}
+
+
 def load(config: str | None, environ: Mapping[str, str]) -> App:
     """Read the configuration. Raises ConfigError."""
     return App(configuration.load(configuration.find(config, environ)), environ)
@@ -600,6 +664,7 @@ def demo(out: Path, *, at: datetime) -> Iterator[tuple[Profile, Digest]]:
         config = Config(
             path=page.path,
             timezone="UTC",
+            follows_machine=False,
             data_dir=Path(folder),
             output_dir=out,
             templates=None,
@@ -607,6 +672,7 @@ def demo(out: Path, *, at: datetime) -> Iterator[tuple[Profile, Digest]]:
             contact=None,
             sources=(SourceConfig("file", "huggingface", {"paths": [str(page.path)]}, page, ()),),
             email=None,
+            webhooks=(),
             feeds=configuration.FeedsTable(),
             serve=configuration.ServeTable(),
             ranker="words",
@@ -625,16 +691,6 @@ def demo(out: Path, *, at: datetime) -> Iterator[tuple[Profile, Digest]]:
             for done in app.dispatch(store, at=at):
                 if done.error is not None:
                     raise done.error
-
-
-def _authorities(file: str | None, key: str) -> ssl.SSLContext | None:
-    """Who is trusted to say who a server is. Raises ConfigError."""
-    if file is None:
-        return None
-    try:
-        return ssl.create_default_context(cafile=str(file))
-    except OSError as error:
-        raise ConfigError(f"{key}: no certificates can be read: {error}", place=str(file)) from error
 
 
 class Fetchers:

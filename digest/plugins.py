@@ -47,6 +47,7 @@ def load(group: str, name: str, *, folder: Path | None = None) -> Any:  # noqa: 
     raise ConfigError(f"nothing is called {name!r} among the {group}", remedy=known)
 
 
+@cache  # it reads the metadata of every package that is installed
 def _points(group: str) -> tuple[EntryPoint, ...]:
     return tuple(entry_points(group=f"digest.{group}"))
 

@@ -109,8 +109,12 @@ DIRECT = "direct"
 def _request(coming: io.BufferedIOBase | io.RawIOBase) -> list[str]:
     """The words of a request line; none when the other side has hung up."""
     line = coming.readline().decode()
-    while coming.readline().strip():
-        pass
+    body = 0
+    while header := coming.readline().strip().lower():
+        if header.startswith(b"content-length:"):
+            body = int(header.partition(b":")[2])
+    while body > 0 and (part := coming.read(body)):
+        body -= len(part)
     return line.split()
 
 

@@ -102,21 +102,29 @@ keywords = ["Swin"]
 
 
 def configure(
-    folder: Path, *, port: int | None = None, extra: str = "", profiles: Sequence[str] = ("me",)
+    folder: Path,
+    *,
+    port: int | None = None,
+    extra: str = "",
+    mail: str = "",
+    profiles: Sequence[str] = ("me",),
 ) -> Path:
-    """Write a configuration whose pages are in `folder/inbox`; gives its path."""
+    """Write a configuration whose pages are in `folder/inbox`; gives its path.
+
+    `extra` stands before the tables, `mail` at the end of `[email]`, which is there with a port.
+    """
     (folder / "inbox").mkdir(exist_ok=True)
     (folder / "profiles").mkdir(exist_ok=True)
-    mail = (
+    email = (
         f'[email]\nfrom = "Digest <digest@example.org>"\nhost = "127.0.0.1"\n'
-        f'port = {port}\nsecurity = "none"\n'
+        f'port = {port}\nsecurity = "none"\n{mail}'
         if port
         else ""
     )
     path = folder / "digest.toml"
     path.write_text(
         f'timezone = "Europe/Berlin"\ndata_dir = "data"\noutput_dir = "public"\n{extra}\n'
-        f'[[sources]]\nkind = "file"\npaths = ["inbox/"]\n{mail}',
+        f'[[sources]]\nkind = "file"\npaths = ["inbox/"]\n{email}',
         encoding="utf-8",
     )
     for name in profiles:

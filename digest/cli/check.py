@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
@@ -18,7 +19,8 @@ from digest.errors import ConfigError, DigestError
 
 if TYPE_CHECKING:
     from digest.app import App
-    from digest.config import CredentialTable, EmailTable
+    from digest.config import CredentialTable, EmailTable, WebhookTable
+    from digest.core.model import Digest, Profile
 
 
 class _Finding(NamedTuple):
@@ -52,6 +54,9 @@ def _findings(config: str | None, *, online: bool) -> Iterator[_Finding]:
         return
     profiles = count(len(app.config.profiles), "profile")
     yield _Finding("config", f"{app.config.path}, {profiles}, {app.config.timezone}", 0)
+    if any(profile.schedule is None for profile in app.config.profiles):
+        said = "none, so each `digest run` sends what is new; add [schedule] if it is called often"
+        yield _Finding("schedule", said, 0)
     yield _checked("sources", lambda: ", ".join(source.name for source in app.sources))
     if keys := _keys(app):
         yield _checked("keys", lambda: ", ".join(f"{name}: {_resolved(app, keys[name])}" for name in keys))
@@ -63,14 +68,22 @@ def _findings(config: str | None, *, online: bool) -> Iterator[_Finding]:
     if app.config.feeds.base_url is None:
         where = app.config.feeds.address
         yield _Finding("feeds", f"found at {where}, by `digest serve`; elsewhere, set feeds.base_url", 0)
+    for webhook in app.config.webhooks:
+        yield _checked("webhook", partial(_webhook, app, webhook))
     email = app.config.email
     if email is None:
         yield _Finding("mail", "no server is configured: feeds and archive alone", 0)
         return
     yield from _unread(app)
     yield _checked("secret", lambda: _secret(app, email))
-    if online:
+    if email.folder is not None:
+        yield _checked("mail", partial(_writable, Path(email.folder)))
+    elif email.transport == "sendmail":
+        yield _checked("mail", partial(_program, email.command[0]))
+    elif online:
         yield _checked("mail", lambda: _login(app, email))
+    if online and email.imap is not None:
+        yield _checked("mailbox", lambda: _mailbox(app, email))
 
 
 def _checked(subject: str, look: Callable[[], str]) -> _Finding:
@@ -95,14 +108,10 @@ def _writable(folder: Path) -> str:
 
 def _templates(app: App) -> str:
     """Fill in every template, so that one that fails does so here; says which ones are the user's."""
-    from digest import pipeline, resources
-    from digest.app import now
-    from digest.core.sample import with_everything
+    from digest import resources
     from digest.core.shelf import shelf
 
-    profile = app.config.profiles[0]
-    with app.store() as store:
-        digest = with_everything(pipeline.draft(store, profile, app.ranker, now=now()))
+    profile, digest = _sample(app)
     digests = shelf([digest])
     whole = app.feed_renderer(entry="digest")
     for files in (
@@ -119,11 +128,24 @@ def _templates(app: App) -> str:
     for action, done in (("like", False), ("dislike", True), ("forget", True)):
         form = {"action": action, "paper": "", "token": ""} if action != "forget" else None
         app.web_page("opinion.html.j2", action=action, done=done, form=form, **shown)
+    for name in app.notices.renderer.forms():
+        app.notices.renderer.compose(profile, digest, form=name, values={"topic": "sample"})
     if app.config.templates is None:
         return "each can be filled in"
     names = sorted(path.name for path in resources.folder("templates").iterdir())
     yours = [name for name in names if (app.config.templates / name).is_file()]
     return f"each can be filled in; yours: {', '.join(yours) or 'none'}"
+
+
+def _sample(app: App) -> tuple[Profile, Digest]:
+    """A digest in which every template finds something."""
+    from digest import pipeline
+    from digest.app import now
+    from digest.core.sample import with_everything
+
+    profile = app.config.profiles[0]
+    with app.store() as store:
+        return profile, with_everything(pipeline.draft(store, profile, app.ranker, now=now()))
 
 
 def _database(app: App) -> str:
@@ -149,22 +171,49 @@ def _keys(app: App) -> Mapping[str, CredentialTable]:
 
 
 def _secret(app: App, email: EmailTable) -> str:
+    if email.oauth2 is not None:
+        tables = (email.oauth2.token, email.oauth2.client_secret, email.oauth2.refresh_token)
+        return ", ".join(_resolved(app, table) for table in tables if table)
     return _resolved(app, email.password) if email.password else "no password is configured"
+
+
+def _webhook(app: App, webhook: WebhookTable) -> str:
+    app.notices.compose(*_sample(app), webhook.name)
+    if webhook.url.plain is None:
+        return f"{webhook.name}: {_resolved(app, webhook.url)}"
+    return f"{webhook.name}: its address stands in the configuration"
 
 
 def _resolved(app: App, table: CredentialTable) -> str:
     """Where a secret is. Raises CredentialError if it is not there."""
-    from digest import credentials
+    from digest.credentials import describe
 
-    reference = app.credential(table)
-    credentials.resolve(reference, environ=app.environ)
-    return credentials.describe(reference)
+    app.ways.secret(table)()
+    return describe(app.ways.reference(table))
+
+
+def _program(name: str) -> str:
+    found = shutil.which(name)
+    if found is None:
+        raise ConfigError(
+            "there is no such program", place=name, remedy="Name another in `email.command`, or install it."
+        )
+    return found
 
 
 def _login(app: App, email: EmailTable) -> str:
-    deliverer = app.deliverer(email)
+    server = app.ways.smtp(email)
     try:
-        deliverer.connect()
+        server.connect()
     finally:
-        deliverer.close()
+        server.close()
     return "the mail server takes our login"
+
+
+def _mailbox(app: App, email: EmailTable) -> str:
+    box = app.ways.imap(email)
+    try:
+        box.holds("<nothing@digest.invalid>")
+    finally:
+        box.close()
+    return "it can be looked into"

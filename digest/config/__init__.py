@@ -28,9 +28,12 @@ from digest.config.tables import (
     FeedsTable,
     InterestTable,
     NetworkTable,
+    OAuth2Table,
     ProfileTable,
     RootTable,
     ServeTable,
+    UrlTable,
+    WebhookTable,
 )
 from digest.core.model import Channel, Interest, Limits, Profile, Schedule
 from digest.core.query import compile_interest
@@ -43,8 +46,11 @@ __all__ = [
     "EmailTable",
     "FeedsTable",
     "NetworkTable",
+    "OAuth2Table",
     "ServeTable",
     "SourceConfig",
+    "UrlTable",
+    "WebhookTable",
     "call",
     "find",
     "load",
@@ -58,6 +64,7 @@ class Config:
 
     path: Path
     timezone: str
+    follows_machine: bool  # `timezone` is the machine's
     data_dir: Path
     output_dir: Path
     templates: Path | None
@@ -65,6 +72,7 @@ class Config:
     contact: str | None
     sources: tuple[SourceConfig, ...]
     email: EmailTable | None
+    webhooks: tuple[WebhookTable, ...]
     feeds: FeedsTable
     serve: ServeTable
     ranker: str
@@ -91,12 +99,19 @@ def find(explicit: str | None, environ: Mapping[str, str]) -> Path:
     )
 
 
+def machine_timezone() -> str:
+    """The time zone that the machine is in now, as an IANA name."""
+    tzlocal.reload_localzone()
+    name: str = tzlocal.get_localzone_name()
+    return name
+
+
 def load(path: Path) -> Config:
     """Read a configuration and its profiles. Raises ConfigError."""
     document = read_document(path)
     folder = path.resolve().parent
     root = checked(RootTable, document, folder)
-    timezone = root.timezone or tzlocal.get_localzone_name()
+    timezone = root.timezone or machine_timezone()
     data_dir = Path(root.data_dir or platformdirs.user_data_path("digest"))
     sources = tuple(
         SourceConfig(
@@ -118,6 +133,14 @@ def load(path: Path) -> Config:
                 place=document.place(("sources", number)),
                 remedy='Give one of them another name: name = "…".',
             )
+    hooks = [hook.name for hook in root.webhooks]
+    for number, name in enumerate(hooks):
+        if name in hooks[:number]:
+            raise ConfigError(
+                f"two webhooks are called {name!r}",
+                place=document.place(("webhooks", number)),
+                remedy="Rename one of them.",
+            )
     profiles = tuple(
         _profile(read_document(file), root, timezone, names)
         for file in _profile_files(root, document, folder)
@@ -130,6 +153,7 @@ def load(path: Path) -> Config:
     return Config(
         path=path,
         timezone=timezone,
+        follows_machine=root.timezone is None,
         data_dir=data_dir,
         output_dir=Path(root.output_dir or data_dir / "public"),
         templates=None if root.templates is None else Path(root.templates),
@@ -137,6 +161,7 @@ def load(path: Path) -> Config:
         contact=root.contact,
         sources=sources,
         email=root.email,
+        webhooks=tuple(root.webhooks),
         feeds=root.feeds,
         serve=root.serve,
         ranker=root.ranker,
@@ -174,14 +199,9 @@ def _profile(document: Document, root: RootTable | None, timezone: str, sources:
                 place=document.place(("interests", number, "name")),
                 remedy="Rename one of them, or put their keywords together.",
             )
-    for name in table.sources:
-        if name not in sources:
-            near = difflib.get_close_matches(name, sources, n=1)
-            raise ConfigError(
-                f"sources: no source is called {name!r}",
-                place=document.place(("sources",)),
-                remedy=f"Did you mean {near[0]!r}?" if near else f"There are {', '.join(sources) or 'none'}.",
-            )
+    _check_names("source", table.sources, sources, document)
+    if root is not None:
+        _check_names("webhook", table.webhooks, [hook.name for hook in root.webhooks], document)
     schedule = table.schedule or (root.schedule if root else None)
     return Profile(
         name=table.name,
@@ -205,6 +225,7 @@ def _profile(document: Document, root: RootTable | None, timezone: str, sources:
         recipients=tuple(table.recipients),
         sources=tuple(table.sources or sources),
         channels=_channels(table, root, document),
+        webhooks=tuple(dict.fromkeys(table.webhooks)),
         schedule=None
         if schedule is None
         else Schedule(
@@ -225,11 +246,23 @@ def _profile(document: Document, root: RootTable | None, timezone: str, sources:
     )
 
 
+def _check_names(noun: str, given: Sequence[str], known: Sequence[str], document: Document) -> None:
+    for name in given:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            raise ConfigError(
+                f"{noun}s: no {noun} is called {name!r}",
+                place=document.place((f"{noun}s",)),
+                remedy=f"Did you mean {near[0]!r}?" if near else f"There are {', '.join(known) or 'none'}.",
+            )
+
+
 def _channels(table: ProfileTable, root: RootTable | None, document: Document) -> tuple[Channel, ...]:
     """The ways out, of which e-mail needs a recipient and a server."""
     if table.channels is None:
-        mails = bool(table.recipients) and root is not None
-        channels: tuple[Channel, ...] = ("email", "feeds", "archive") if mails else ("feeds", "archive")
+        asked: dict[Channel, bool] = {"email": bool(table.recipients), "webhook": bool(table.webhooks)}
+        messages = tuple(channel for channel, is_asked in asked.items() if is_asked and root is not None)
+        channels: tuple[Channel, ...] = (*messages, "feeds", "archive")
     else:
         channels = tuple(dict.fromkeys(table.channels))
     if root is not None and "email" in channels:
@@ -245,6 +278,12 @@ def _channels(table: ProfileTable, root: RootTable | None, document: Document) -
                 place=document.place(("recipients",)),
                 remedy='Add [email] to digest.toml, or say channels = ["feeds", "archive"].',
             )
+    if "webhook" in channels and not table.webhooks:
+        raise ConfigError(
+            "channels: nobody says which webhook",
+            place=document.place(("channels",)),
+            remedy='Add webhooks = ["name"], or take "webhook" out of channels.',
+        )
     return channels
 
 

@@ -6,9 +6,9 @@ import difflib
 import re
 from datetime import time
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import (
     AfterValidator,
@@ -34,9 +34,13 @@ def _path(value: str, info: ValidationInfo[Path]) -> Path:
 
 
 def _timezone(value: str) -> str:
-    if value not in available_timezones():
+    try:
+        ZoneInfo(value)
+    except (KeyError, OSError, ValueError):  # nothing of that name, a folder, a path out of the data
         near = difflib.get_close_matches(value, available_timezones(), n=1)
-        raise ValueError("there is no such time zone" + (f"; did you mean {near[0]}?" if near else ""))
+        raise ValueError(
+            "there is no such time zone" + (f"; did you mean {near[0]}?" if near else "")
+        ) from None
     return value
 
 
@@ -68,6 +72,20 @@ def _proxy(value: str) -> str:
     return value
 
 
+def _whole_url(value: str) -> str:
+    """An address as somebody was given it, with its query and its last slash."""
+    if not re.fullmatch(r"https?://[^\s/?#]+[^\s#]*", value):
+        raise ValueError("write an address that begins with https:// or http://")
+    urlsplit(value)  # refuses half an IPv6 address
+    return value
+
+
+def _https_url(value: str) -> str:
+    if not value.startswith("https://"):
+        raise ValueError("write an address that begins with https://")
+    return _http_url(value)
+
+
 PathValue = Annotated[str, AfterValidator(_path)]
 TimeZone = Annotated[str, AfterValidator(_timezone)]
 ClockTime = Annotated[str, AfterValidator(_clock_time)]
@@ -76,6 +94,9 @@ HttpUrl = Annotated[str, AfterValidator(_http_url)]
 OneOrMore = Annotated[list[str], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Days = Annotated[int, Field(gt=0, le=36_500)]  # a century: what is more would leave the calendar
+Port = Annotated[int, Field(gt=0, lt=65536)]
+Security = Literal["tls", "starttls", "none"]
+Timeout = Annotated[float, Field(gt=0, le=3600, strict=False)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
 
 
@@ -107,24 +128,111 @@ class CredentialTable(_Table):
         return self
 
 
-class EmailTable(_Table):
-    """`[email]`: who sends, and through which server."""
+class OAuth2Table(_Table):
+    """`[email.oauth2]`: an access token as it is, or what it takes to get one (RFC 6749, 6)."""
 
-    sender: Annotated[Mailbox, Field(alias="from")]
+    token: CredentialTable | None = None
+    token_url: Annotated[str, AfterValidator(_https_url)] | None = None
+    client_id: Annotated[str, Field(min_length=1)] | None = None
+    client_secret: CredentialTable | None = None
+    refresh_token: CredentialTable | None = None
+    scope: str | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> OAuth2Table:
+        to_refresh = (self.token_url, self.client_id, self.refresh_token)
+        others = (*to_refresh, self.client_secret, self.scope)
+        if not (all(to_refresh) if self.token is None else not any(others)):
+            raise ValueError("give token alone, or token_url, client_id and refresh_token")
+        return self
+
+
+class ImapTable(_Table):
+    """`[email.imap]`: where to look whether a message has arrived."""
+
     host: Annotated[str, Field(min_length=1)]
-    port: Annotated[int, Field(gt=0, lt=65536)] | None = None
-    security: Literal["tls", "starttls", "none"]
+    port: Port | None = None
+    security: Security = "tls"
     username: str | None = None
     password: CredentialTable | None = None
+    folder: Annotated[str, Field(min_length=1)] = "INBOX"
+
+    @property
+    def service_port(self) -> int:
+        """The port, or the usual one (RFC 8314, 3.2; RFC 9051, 2.1)."""
+        return self.port or (993 if self.security == "tls" else 143)
+
+
+class EmailTable(_Table):
+    """`[email]`: who sends, and by which way."""
+
+    sender: Annotated[Mailbox, Field(alias="from")]
+    transport: Literal["smtp", "sendmail", "maildir", "eml"] = "smtp"
+    host: Annotated[str, Field(min_length=1)] | None = None
+    port: Port | None = None
+    security: Security | None = None
+    username: str | None = None
+    password: CredentialTable | None = None
+    oauth2: OAuth2Table | None = None
     ca_file: PathValue | None = None
-    timeout: Annotated[float, Field(gt=0, strict=False)] = 60.0
+    timeout: Timeout | None = None
+    command: Annotated[list[str], Field(min_length=1)] = ["/usr/sbin/sendmail", "-i"]
+    folder: PathValue | None = None
+    per_minute: Annotated[int, Field(gt=0)] | None = None
+    per_run: Annotated[int, Field(gt=0)] | None = None
+    per_day: Annotated[int, Field(gt=0)] | None = None
+    imap: ImapTable | None = None
     when_uncertain: Literal["resend", "hold"] = "resend"
     when_empty: Literal["skip", "send"] = "skip"
+
+    @model_validator(mode="after")
+    def _fits_its_transport(self) -> EmailTable:
+        for key in _NEEDED.get(self.transport, ()):
+            if getattr(self, key) is None:
+                raise ValueError(f'{key} is needed for transport = "{self.transport}"')
+        for key in sorted(self.model_fields_set & _OF_TRANSPORTS.keys()):
+            if self.transport not in _OF_TRANSPORTS[key]:
+                raise ValueError(f'{key} means nothing for transport = "{self.transport}"')
+        if self.oauth2 and self.password:
+            raise ValueError("give password or oauth2, not both")
+        if self.oauth2 and not self.username:
+            raise ValueError("oauth2 needs a username")
+        return self
 
     @property
     def service_port(self) -> int:
         """The port, or the usual one (RFC 8314, 3.3; RFC 6409, 3.1; RFC 5321, 4.5.4.2)."""
-        return self.port or {"tls": 465, "starttls": 587, "none": 25}[self.security]
+        return self.port or {"tls": 465, "starttls": 587, "none": 25}[self.security or "none"]
+
+
+_NEEDED = {"smtp": ("host", "security"), "maildir": ("folder",), "eml": ("folder",)}
+
+_OF_TRANSPORTS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("host", "port", "security", "username", "password", "oauth2", "ca_file"), ("smtp",)),
+    "imap": ("smtp", "sendmail"),
+    "timeout": ("smtp", "sendmail"),
+    "command": ("sendmail",),
+    "folder": ("maildir", "eml"),
+}
+
+
+def _plain_url(value: object) -> object:
+    return {"plain": value} if isinstance(value, str) else value
+
+
+class UrlTable(CredentialTable):
+    """An address, or where it is kept if nobody else may know it."""
+
+    plain: Annotated[str, AfterValidator(_whole_url)] | None = None
+
+
+class WebhookTable(_Table):
+    """`[[webhooks]]`: an address that takes JSON."""
+
+    name: Name
+    url: Annotated[UrlTable, BeforeValidator(_plain_url)]
+    form: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")] = "json"
+    values: dict[str, Any] = {}
 
 
 class FeedsTable(_Table):
@@ -156,7 +264,7 @@ class NetworkTable(_Table):
     proxy_password: CredentialTable | None = None
     no_proxy: list[str] = []
     ca_file: PathValue | None = None
-    timeout: Annotated[float, Field(gt=0, strict=False)] = 60.0
+    timeout: Timeout = 60.0
 
     @model_validator(mode="after")
     def _whole(self) -> NetworkTable:
@@ -190,6 +298,7 @@ class RootTable(_Table):
     schedule: ScheduleTable | None = None
     sources: Annotated[list[SourceTable], Field(min_length=1)]
     email: EmailTable | None = None
+    webhooks: list[WebhookTable] = []
     feeds: FeedsTable = FeedsTable()
     serve: ServeTable = ServeTable()
     network: NetworkTable = NetworkTable()
@@ -220,6 +329,7 @@ class ProfileTable(_Table):
     schedule: ScheduleTable | None = None
     sources: list[str] = []
     recipients: list[Mailbox] = []
+    webhooks: list[str] = []
     channels: Annotated[list[Channel], Field(min_length=1)] | None = None
     max_papers: Annotated[int, Field(gt=0)] = 30
     overflow: Literal["list", "carry"] = "list"

@@ -38,11 +38,25 @@ class Network:
         if self.proxy is not None:
             if any(_is_within(url.host, domain) for domain in self.proxy.bypass):
                 return None
-            own = self.proxy
-            return httpx.Proxy(own.url, auth=(own.username, own.password or "") if own.username else None)
+            return _httpx_proxy(self.proxy)
         usual = getproxies()
         address = usual.get(url.scheme) or usual.get("all")
         return None if not address or proxy_bypass(url.host) else httpx.Proxy(address)
+
+    def client(self) -> httpx.Client:
+        """What asks for something that is no page, at addresses of the user's own, and follows nothing."""
+        verify = self.context or True
+        # Without TLS, this machine alone is asked, and no proxy needs to know.
+        mounts: dict[str, httpx.BaseTransport | None] = {"http://": None}
+        if (own := self.proxy) is not None:
+            proxy = _httpx_proxy(own)
+            mounts["https://"] = httpx.HTTPTransport(proxy=proxy, verify=verify)
+            mounts |= {f"https://*{domain.lstrip('.')}": None for domain in own.bypass}
+        return httpx.Client(verify=verify, timeout=self.timeout, mounts=mounts)
+
+
+def _httpx_proxy(own: Proxy) -> httpx.Proxy:
+    return httpx.Proxy(own.url, auth=(own.username, own.password or "") if own.username else None)
 
 
 def _is_within(host: str, domain: str) -> bool:
