@@ -6,32 +6,22 @@ laptop, a changed clock or a late start need no rule of their own: the next tick
 
 from __future__ import annotations
 
-import signal
-import threading
+import logging
 from collections.abc import Callable
+from datetime import datetime, timedelta
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from digest.orders import Orders
+
 SECONDS = 60
+_SOON = 1.0
 
 
-def told_to_stop() -> threading.Event:
-    """What SIGTERM and SIGINT set."""
-    told = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: told.set())
-    return told
-
-
-def wait_for(stop: threading.Event, *, seconds: float = SECONDS) -> None:
-    """Wait for an event, looking at it now and then."""
-    # A wait without a limit would sleep through signals on some systems, and through a suspension.
-    while not stop.wait(timeout=seconds):
-        pass
-
-
-def beat(tick: Callable[[], None], *, stop: threading.Event, seconds: float = SECONDS) -> None:
-    """Call `tick` now and at every beat until `stop`; the running tick is finished.
+def beat(
+    tick: Callable[[], None], *, orders: Orders, clock: Callable[[], datetime], seconds: float = SECONDS
+) -> None:
+    """Call `tick` now, at every beat and for a reload, until the end; a running tick is finished.
 
     Raises what a tick raises: to beat on would hide it.
     """
@@ -42,16 +32,28 @@ def beat(tick: Callable[[], None], *, stop: threading.Event, seconds: float = SE
             tick()
         except Exception as error:  # noqa: BLE001 - it is raised below
             failures.append(error)
-            stop.set()
+            orders.end()
 
+    # A run that takes longer than a beat is no news, and said for each beat of it.
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)
     scheduler = BackgroundScheduler(timezone="UTC")
-    scheduler.add_job(
-        guarded, "interval", seconds=seconds, coalesce=True, misfire_grace_time=None, max_instances=1
+    job = scheduler.add_job(
+        guarded,
+        "interval",
+        seconds=seconds,
+        coalesce=True,
+        misfire_grace_time=None,
+        max_instances=1,
+        next_run_time=clock(),
     )
-    guarded()
     scheduler.start()
     try:
-        wait_for(stop, seconds=seconds)
+        while not orders.stop.is_set():
+            # A reload that met a running tick is tried again soon.
+            orders.wait(min(seconds, _SOON) if orders.reload.is_set() else seconds)
+            was_set_back = job.next_run_time - clock() > timedelta(seconds=seconds)
+            if was_set_back or orders.reload.is_set():
+                job.modify(next_run_time=clock())
     finally:
         scheduler.shutdown(wait=True)
     if failures:

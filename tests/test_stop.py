@@ -327,8 +327,8 @@ def test_the_operator_sees_who_stopped_the_mail_and_can_start_it_again(tmp_path:
     with app.load(str(config), {}).store() as store:
         store.stop("me", "me@example.org", now=NOON)
         store.stop("me", "former@example.org", now=NOON)
-    assert run("status", "--config", config) == 0
-    assert "me: by me@example.org, 20 Nov 2026, 13:00" in run.out
+    assert run("status", "--config", config, "--at", "2026-11-25T12:00") == 0
+    assert "me: by me@example.org, Fri 20 Nov, 13:00" in run.out
     assert "digest outbox resume me me@example.org" in run.out
     assert "former" not in run.out  # whom the profile no longer names
     (profile,) = run.json("status", "--config", config)["profiles"]

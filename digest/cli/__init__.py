@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import importlib
 import keyword
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 import click
 
@@ -98,6 +100,8 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and leave with its exit code."""
+    # What people read and like is nobody else's business: database, logs, kept pages, mails as files.
+    os.umask(0o077)
     try:
         code = cli.main(arguments, prog_name="digest", standalone_mode=False)
     except DigestError as error:
@@ -108,12 +112,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("Stopped.", err=True)
         code = 130
+    except OSError as error:  # of the machine, such as no room for what is printed
+        code = fail(DigestError(f"this cannot be done: {error.strerror}", place=error.filename))
     sys.exit(code or 0)
 
 
 def fail(error: DigestError) -> int:
     """Say what went wrong, and give the exit code for it."""
-    click.echo(f"{click.style('digest:', fg='red')} {error}", err=True)
+    from digest.redaction import redacted
+
+    with suppress(OSError):  # as in `output.line`
+        click.echo(f"{click.style('digest:', fg='red')} {redacted(str(error))}", err=True)
     return exit_code(error)
 
 

@@ -29,7 +29,9 @@ def load(path: str | None, *, collects: bool = False) -> App:
     `collects` has the settings of the sources checked too, which imports them.
     """
     from digest import app
+    from digest.cli import log
 
+    log.guard()
     loaded = app.load(path, os.environ)
     if collects:
         _ = loaded.sources

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from digest.cli import options
-from digest.cli.output import line
+from digest.cli.output import document, line, printable
+from digest.cli.status import as_values
 from digest.core.model import DeliveryState
 from digest.errors import DigestError
+from digest.redaction import redacted
+
+if TYPE_CHECKING:
+    from digest.core.model import Delivery
+    from digest.store.store import Store
+
+
+_DECISIONS = {
+    "sent": DeliveryState.SENT,
+    "resend": DeliveryState.PLANNED,
+    "drop": DeliveryState.DROPPED,
+}
 
 
 @click.group(invoke_without_command=True)
@@ -21,38 +36,80 @@ def outbox(ctx: click.Context, config: str | None) -> None:
 
 
 @outbox.command("list")
+@click.option(
+    "--state",
+    "states",
+    multiple=True,
+    type=click.Choice(list(DeliveryState), case_sensitive=False),
+    help="Only those in this state; may be given more than once.",
+)
 @click.pass_obj
 @options.config
-def list_(outer: str | None, config: str | None) -> None:
-    """List all deliveries, oldest first."""
+@options.as_json
+def list_(
+    outer: str | None, config: str | None, states: tuple[DeliveryState, ...] = (), *, as_json: bool = False
+) -> None:
+    """List deliveries, oldest first."""
     with options.load(config or outer).store() as store:
-        for delivery in store.deliveries():
-            where = delivery.recipient or delivery.channel
-            error = f": {delivery.error}" if delivery.error else ""
-            line(str(delivery.id), f"{delivery.state:<12} {delivery.digest}  {where}{error}")
+        deliveries = store.listed(*states)
+    if as_json:
+        document([as_values(delivery) for delivery in deliveries])
+        return
+    for delivery in deliveries:
+        where = delivery.recipient or delivery.channel
+        error = f": {delivery.error}" if delivery.error else ""
+        line(str(delivery.id), _words(f"{delivery.state:<12} {delivery.digest}  {where}{error}"))
 
 
 @outbox.command()
 @click.argument("number", type=int, metavar="ID")
+@click.option("--eml", is_flag=True, help="The message itself, byte for byte.")
 @click.pass_obj
 @options.config
-def retry(outer: str | None, config: str | None, number: int) -> None:
+def show(outer: str | None, config: str | None, number: int, *, eml: bool) -> None:
+    """Show one delivery, and the headers of its mail."""
+    with options.load(config or outer).store() as store:
+        delivery = _found(store, number)
+    content = delivery.message or b""
+    if eml:
+        click.echo(content, nl=False)
+        return
+    for name, value in as_values(delivery).items():
+        if value is not None:
+            line(name.replace("_", " "), _words(str(value)))
+    if delivery.channel == "email":
+        headers = content.partition(b"\r\n\r\n")[0].decode("utf-8", "replace")
+        click.echo("\n" + "\n".join(map(_words, headers.splitlines())))
+
+
+@outbox.command()
+@click.argument("number", type=int, metavar="ID", required=False)
+@click.option("--all-failed", is_flag=True, help="Everything that has failed.")
+@click.pass_obj
+@options.config
+def retry(outer: str | None, config: str | None, number: int | None, *, all_failed: bool) -> None:
     """Hand a delivery over again with the next run, with the same bytes."""
-    _settle(config or outer, number, DeliveryState.PLANNED)
+    if (number is None) != all_failed:
+        raise click.UsageError("Say which: an ID, or --all-failed.")
+    if number is not None:
+        _settle(config or outer, number, DeliveryState.PLANNED)
+        return
+    with options.load(config or outer).store(lock=True, wait=10) as store:
+        line("Planned", f"{store.retry_failed()} that had failed")
 
 
 @outbox.command()
 @click.argument("number", type=int, metavar="ID")
 @click.option("--sent", "decision", flag_value="sent", help="It has arrived.")
 @click.option("--resend", "decision", flag_value="resend", help="It has not; send it again.")
+@click.option("--drop", "decision", flag_value="drop", help="It need not arrive any more.")
 @click.pass_obj
 @options.config
 def resolve(outer: str | None, config: str | None, number: int, decision: str | None) -> None:
-    """Say what became of an uncertain delivery."""
+    """Say what became of a delivery that is uncertain, or what is to become of one that failed."""
     if decision is None:
-        raise click.UsageError("Say --sent or --resend.")
-    state = DeliveryState.SENT if decision == "sent" else DeliveryState.PLANNED
-    _settle(config or outer, number, state)
+        raise click.UsageError("Say --sent, --resend or --drop.")
+    _settle(config or outer, number, _DECISIONS[decision])
 
 
 @outbox.command()
@@ -74,10 +131,20 @@ def resume(outer: str | None, config: str | None, profile: str, address: str) ->
 
 def _settle(config: str | None, number: int, state: DeliveryState) -> None:
     with options.load(config).store(lock=True, wait=10) as store:
-        known = {delivery.id: delivery for delivery in store.deliveries()}
-        if number not in known:
-            raise DigestError(f"there is no delivery {number}", remedy="`digest outbox` lists them.")
-        if known[number].state == DeliveryState.SENT:
+        if _found(store, number).state == DeliveryState.SENT:
             raise DigestError(f"delivery {number} has been sent already")
-        store.mark(number, state)
+        if state == DeliveryState.PLANNED:
+            store.plan_again(number)
+        else:
+            store.mark(number, state)
     line(str(number), state)
+
+
+def _found(store: Store, number: int) -> Delivery:
+    if (delivery := store.delivery(number)) is None:
+        raise DigestError(f"there is no delivery {number}", remedy="`digest outbox` lists them.")
+    return delivery
+
+
+def _words(text: str) -> str:
+    return printable(redacted(text))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING
 
 import click
@@ -19,7 +22,16 @@ _NAMED = 3  # of those that are awaited; more would not fit on the line
 
 def line(label: str, text: str, *, colour: str | None = None, err: bool = False) -> None:
     """A line with a label in front: the step, then what came of it; what went wrong goes to stderr."""
-    click.echo(f"{click.style(label.ljust(_LABEL), fg=colour, bold=colour is None)} {text}", err=err)
+    with suppress(OSError):  # a log on a full disk holds no mail up
+        click.echo(f"{click.style(label.ljust(_LABEL), fg=colour, bold=colour is None)} {text}", err=err)
+
+
+def paragraph(label: str, text: str, *, colour: str | None = None) -> None:
+    """A line that is broken where the terminal ends; where there is none, it is one line."""
+    room = shutil.get_terminal_size().columns - _LABEL - 1
+    if sys.stdout.isatty() and room >= _LABEL:
+        text = f"\n{' ' * (_LABEL + 1)}".join(textwrap.wrap(text, room, break_on_hyphens=False))
+    line(label, text, colour=colour)
 
 
 def document(value: object) -> None:
@@ -30,6 +42,24 @@ def document(value: object) -> None:
 def count(number: int, noun: str) -> str:
     """`1 paper`, `2 papers`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def moment(at: datetime, now: datetime, zone: tzinfo) -> str:
+    """`today 07:00`, `Mon 23 Nov, 07:00`: a time as somebody in that zone says it."""
+    local, today = at.astimezone(zone), now.astimezone(zone)
+    near = {-1: "yesterday", 0: "today", 1: "tomorrow"}.get((local.date() - today.date()).days)
+    if near:
+        return f"{near} {local:%H:%M}"
+    return f"{local:%a %d %b, %H:%M}" if local.year == today.year else f"{local:%d %b %Y, %H:%M}"
+
+
+def span(length: timedelta) -> str:
+    """`3 hours`: about how long something takes."""
+    seconds = length.total_seconds()
+    for unit, name in ((86_400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= 1.5 * unit:
+            return count(round(seconds / unit), name)
+    return count(round(seconds), "second")
 
 
 def printable(text: str) -> str:
@@ -47,7 +77,8 @@ def title(paper: Paper) -> str:
 @contextmanager
 def progress(label: str, names: Sequence[str]) -> Iterator[Callable[[str], None]]:
     """A bar on a terminal while several things are done side by side; call what it gives with each name."""
-    if not sys.stderr.isatty() or len(names) < 2:  # noqa: PLR2004 - one thing has no progress
+    # A program without a console, such as pythonw.exe, has no stderr.
+    if sys.stderr is None or not sys.stderr.isatty() or len(names) < 2:  # noqa: PLR2004 - one has no progress
         yield lambda _name: None
         return
     from rich.console import Console

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Container, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 import click
 
-from digest.cli import exit_code, fail, options
-from digest.cli.output import count, line, progress
-from digest.core import slots
-from digest.core.model import DeliveryState
-from digest.errors import BusyError, DigestError
+from digest.cli import exit_code, options
+from digest.cli.output import progress
+from digest.cli.telling import Telling, telling
+from digest.core.model import Channel, DeliveryState, RunReport
+from digest.errors import BusyError, DigestError, LimitReachedError
+from digest.orders import Stop, Told, until_terminated
+from digest.sending import OF_THE_SERVER
 
 if TYPE_CHECKING:
     from digest.app import App
-    from digest.core.model import Profile, SourceReport
-    from digest.pipeline import Composed, Dispatched
+    from digest.core.model import Profile
     from digest.store.store import Store
 
 _WAIT = 10.0
@@ -35,8 +36,16 @@ no_wait = click.option("--no-wait", is_flag=True, help="Exit with 3 at once whil
 @click.option("--dry-run", is_flag=True, help="Show what would be sent; send and record nothing.")
 @click.option("--no-fetch", is_flag=True, help="Work with what is stored already.")
 @no_wait
+@telling()
 def run(
-    config: str | None, profile: str | None, at: str | None, *, dry_run: bool, no_fetch: bool, no_wait: bool
+    config: str | None,
+    profile: str | None,
+    at: str | None,
+    *,
+    dry_run: bool,
+    no_fetch: bool,
+    no_wait: bool,
+    telling: Telling,
 ) -> int:
     """Collect, compose, dispatch: everything that is due; running it again changes nothing."""
     app = options.load(config, collects=not no_fetch)
@@ -44,47 +53,121 @@ def run(
     moment = options.instant(at, app.config.timezone)
     if dry_run:
         with app.rehearsal() as copy, copy.store() as store:
-            code = 0 if no_fetch else _collect(copy, store, moment)
-            return max(code, _compose(copy, store, profiles, moment, verb="Would send"))
-    with _locked(app, wait=not no_wait) as store:
+            rehearsal = Work(copy, store, moment, telling=telling)
+            if not no_fetch:
+                rehearsal.collect()
+            return rehearsal.compose(profiles, verb="Would send")
+    with _locked(app, telling, wait=not no_wait) as store, until_terminated() as stop:
         if store is None:
             return 0
-        return work(app, store, profiles, moment, fetch=not no_fetch)
+        return Work(app, store, moment, stop, telling).run(profiles, fetch=not no_fetch)
 
 
-def work(app: App, store: Store, profiles: Sequence[Profile], at: datetime, *, fetch: bool = True) -> int:
-    """All three steps; gives the exit code."""
-    codes = [_collect(app, store, at) if fetch else 0]
-    codes.append(_compose(app, store, profiles, at))
-    codes.append(_dispatch(app, store, at))
-    return max(codes)
+class Work:
+    """A run, step by step: says what is done, counts it, and ends between two steps when told to."""
 
+    def __init__(
+        self,
+        app: App,
+        store: Store,
+        at: datetime,
+        stop: Stop | None = None,
+        telling: Telling | None = None,
+    ) -> None:
+        from digest.app import running
 
-def tick(app: App) -> None:
-    """One beat of `digest schedule`: everything, if something is due, else nothing."""
-    from digest import pipeline
-    from digest.app import now
+        self._app, self._store, self._at = app, store, at
+        self._stop = stop or Told()
+        self._telling = telling or Telling()
+        self._clock = running(at)
+        self._done = RunReport(started_at=at)
+        self.code = 0
+        self.mail_was_refused = False  # by the server or by a setting, whatever the mail was
+        self.read_nothing = False
 
-    at = now()
-    try:
-        with app.store(lock=True) as store:
-            if any(pipeline.is_due(store, profile, at) for profile in app.config.profiles):
-                work(app, store, app.config.profiles, at)
-            else:
-                _dispatch(app, store, at)
-    except DigestError as error:
-        fail(error)  # the next beat tries again
+    def run(self, profiles: Sequence[Profile], *, fetch: bool = True) -> int:
+        """All three steps, written down as a run; gives the exit code."""
+        number = self._store.begin_run(self._done)
+        try:
+            if fetch and not self._stop.is_set():
+                self.collect()
+            if not self._stop.is_set():
+                self.compose(profiles)
+            if not self._stop.is_set():
+                self.dispatch()
+        except DigestError as error:
+            self._done = replace(self._done, error=str(error))
+            raise
+        finally:
+            self._done = replace(self._done, ended_at=self._clock())
+            with suppress(DigestError):  # which has been told
+                self._store.end_run(number, self._done)
+            self._telling.ran(self._done)
+        return self.code
+
+    def collect(self) -> int:
+        """Read the sources; gives the exit code."""
+        names = [source.name for source in self._app.sources]
+        with progress("Collecting", names) as done:
+            reports = list(self._app.collect(self._store, at=self._at, done=done))
+        self.read_nothing = bool(reports) and all(report.error for report in reports)
+        self._count(
+            sources=len(reports),
+            failed_sources=sum(report.fell_short for report in reports),
+            papers=sum(report.new for report in reports),
+        )
+        for report in reports:
+            self._telling.collected(report, self._at)
+            self._ended(int(report.fell_short))
+        return self.code
+
+    def compose(self, profiles: Sequence[Profile], *, verb: str = "Composed") -> int:
+        """Compose what is due; gives the exit code."""
+        due: set[str] = set()
+        for composed in self._app.compose(self._store, profiles, at=self._at):
+            self._telling.composed(composed, self._at, verb)
+            due.add(composed.profile.name)
+            self._count(digests=composed.digest is not None)
+        self._telling.not_due([one for one in profiles if one.name not in due], self._at)
+        return self.code
+
+    def dispatch(self, channels: Container[Channel] | None = None) -> int:
+        """Hand over what is due, by these channels or all; gives the exit code."""
+        done = self._app.dispatch(self._store, at=self._at, pause=self._stop.wait, channels=channels)
+        with closing(done):
+            for one in done:
+                self._telling.dispatched(one, self._at)
+                self._ended(0 if one.error is None else exit_code(one.error))
+                if one.delivery.channel == "email" and isinstance(
+                    one.error, (*OF_THE_SERVER, LimitReachedError)
+                ):
+                    self.mail_was_refused = True
+                self._count(delivered=one.state == DeliveryState.SENT, not_delivered=one.error is not None)
+                if self._stop.is_set():
+                    break
+        self._telling.left(self._store.count(DeliveryState.PLANNED), self._at)
+        return self.code
+
+    def _count(self, **more: int) -> None:
+        counted = {name: getattr(self._done, name) + number for name, number in more.items()}
+        self._done = replace(self._done, **counted)
+
+    def _ended(self, code: int) -> int:
+        self.code = max(self.code, code)
+        return self.code
 
 
 @click.command()
 @options.config
 @options.at
 @no_wait
-def collect(config: str | None, at: str | None, *, no_wait: bool) -> int:
+@telling()
+def collect(config: str | None, at: str | None, *, no_wait: bool, telling: Telling) -> int:
     """Read the sources into the store."""
     app = options.load(config, collects=True)
-    with _locked(app, wait=not no_wait) as store:
-        return 0 if store is None else _collect(app, store, options.instant(at, app.config.timezone))
+    moment = options.instant(at, app.config.timezone)
+    with _locked(app, telling, wait=not no_wait) as store:
+        return 0 if store is None else Work(app, store, moment, telling=telling).collect()
 
 
 @click.command()
@@ -92,29 +175,33 @@ def collect(config: str | None, at: str | None, *, no_wait: bool) -> int:
 @options.profile
 @options.at
 @no_wait
-def compose(config: str | None, profile: str | None, at: str | None, *, no_wait: bool) -> int:
+@telling()
+def compose(
+    config: str | None, profile: str | None, at: str | None, *, no_wait: bool, telling: Telling
+) -> int:
     """Compose the digests that are due, from what is stored."""
     app = options.load(config)
     profiles = app.profiles(profile)
-    with _locked(app, wait=not no_wait) as store:
-        return (
-            0 if store is None else _compose(app, store, profiles, options.instant(at, app.config.timezone))
-        )
+    moment = options.instant(at, app.config.timezone)
+    with _locked(app, telling, wait=not no_wait) as store:
+        return 0 if store is None else Work(app, store, moment, telling=telling).compose(profiles)
 
 
 @click.command()
 @options.config
 @options.at
 @no_wait
-def dispatch(config: str | None, at: str | None, *, no_wait: bool) -> int:
+@telling()
+def dispatch(config: str | None, at: str | None, *, no_wait: bool, telling: Telling) -> int:
     """Hand over what is waiting: mail, feeds, archive pages."""
     app = options.load(config)
-    with _locked(app, wait=not no_wait) as store:
-        return 0 if store is None else _dispatch(app, store, options.instant(at, app.config.timezone))
+    moment = options.instant(at, app.config.timezone)
+    with _locked(app, telling, wait=not no_wait) as store, until_terminated() as stop:
+        return 0 if store is None else Work(app, store, moment, stop, telling).dispatch()
 
 
 @contextmanager
-def _locked(app: App, *, wait: bool) -> Iterator[Store | None]:
+def _locked(app: App, telling: Telling, *, wait: bool) -> Iterator[Store | None]:
     """The store, alone; None when another run is still doing the work after a while."""
     with ExitStack() as stack:
         store: Store | None = None
@@ -123,83 +210,9 @@ def _locked(app: App, *, wait: bool) -> Iterator[Store | None]:
         except BusyError as busy:
             if not wait:
                 raise
-            click.echo(f"{busy.place}: {busy.message}; waiting for it", err=True)
+            telling.waiting(busy)
             try:
                 store = stack.enter_context(app.store(lock=True, wait=_WAIT))
             except BusyError as still:
-                click.echo(str(still), err=True)
+                telling.trouble(still)
         yield store
-
-
-def _collect(app: App, store: Store, at: datetime) -> int:
-    names = [source.name for source in app.sources]
-    with progress("Collecting", names) as done:
-        reports = list(app.collect(store, at=at, done=done))
-    return _reported(reports)
-
-
-def _reported(reports: Iterable[SourceReport]) -> int:
-    code = 0
-    for report in reports:
-        if report.error is not None:
-            line("Failed", f"{report.source}: {report.error}", colour="red", err=True)
-            code = 1
-            continue
-        text = f"{report.source}: {count(report.listed, 'paper')} listed, {report.new} new"
-        line("Collected", text if report.complete else f"{text}, incomplete")
-        for note in report.notes:
-            line("", f"{report.source}: {note}", colour="yellow", err=True)
-        code = max(code, 0 if report.complete else 1)
-    return code
-
-
-def _compose(
-    app: App, store: Store, profiles: Sequence[Profile], at: datetime, *, verb: str = "Composed"
-) -> int:
-    due = {composed.profile.name: composed for composed in _said(app.compose(store, profiles, at=at), verb)}
-    for profile in profiles:
-        if profile.name not in due and profile.schedule is not None:
-            coming = slots.following(profile.schedule, at).astimezone(ZoneInfo(profile.schedule.timezone))
-            line("Waiting", f"{profile.name}: the next digest is due {coming:%a %d %b, %H:%M}")
-    return 0
-
-
-def _said(all_composed: Iterable[Composed], verb: str) -> Iterator[Composed]:
-    for composed in all_composed:
-        digest = composed.digest
-        if digest is None:
-            line("Nothing new", composed.profile.name)
-        else:
-            parts = [f"{section.interest} {len(section.recommendations)}" for section in digest.sections]
-            if digest.overflow:
-                parts.append(f"{len(digest.overflow)} more by title")
-            if digest.waiting:
-                parts.append(f"{len(digest.waiting)} waiting for the next digest")
-            papers = count(len(digest.recommendations), "paper")
-            line(
-                verb,
-                f"{composed.profile.name}: {papers} of {digest.scanned}"
-                + (f": {', '.join(parts)}" if parts else ""),
-            )
-        yield composed
-
-
-def _dispatch(app: App, store: Store, at: datetime) -> int:
-    return _settled(app.dispatch(store, at=at))
-
-
-def _settled(all_done: Iterable[Dispatched]) -> int:
-    code = 0
-    for done in all_done:
-        delivery = done.delivery
-        where = f"e-mail to {delivery.recipient}" if delivery.channel == "email" else delivery.channel
-        if done.state == DeliveryState.STOPPED:
-            line("Stopped", f"{delivery.profile}: by {delivery.recipient}; nothing was sent")
-        elif done.error is None:
-            line("Delivered", f"{delivery.profile}: {where}")
-        else:
-            line(
-                done.state.capitalize(), f"{delivery.profile}: {where}: {done.error}", colour="red", err=True
-            )
-            code = max(code, exit_code(done.error))
-    return code

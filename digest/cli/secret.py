@@ -26,8 +26,9 @@ def secret() -> None:
 def set_(name: str, value: str) -> None:
     """Store a secret and read it back."""
     from digest import credentials
+    from digest.redaction import Secret
 
-    credentials.store(name, credentials.Secret(value), environ=os.environ)
+    credentials.store(name, Secret(value), environ=os.environ)
     line("Stored", f'{name}: write password = {{ keyring = "{name}" }}', colour="green")
 
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from digest.cli import options
+from digest.cli import fail, options
 from digest.cli.output import line
+from digest.errors import DigestError
 
 if TYPE_CHECKING:
-    import threading
-
     from digest.app import App
+    from digest.orders import Orders
 
 
 def served(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -33,22 +33,37 @@ def served(command: Callable[..., Any]) -> Callable[..., Any]:
 @served
 def serve(config: str | None, host: str, port: int, *, public: bool) -> None:
     """Feeds, archive pages and health over HTTP."""
-    from digest.schedule import wait_for
+    from digest.orders import LOOK, Orders
 
-    with serving(options.load(config), host, port, public=public) as stop:
-        wait_for(stop)
+    app, orders = options.load(config), Orders()
+    orders.listen()
+    with serving(app, host, port, orders, public=public) as use:
+        while not orders.stop.is_set():
+            orders.wait(LOOK)
+            if orders.reload.is_set():
+                orders.reload.clear()
+                try:
+                    use(app.reloaded())
+                except DigestError as error:
+                    fail(error)
 
 
 @contextmanager
-def serving(app: App, host: str, port: int, *, public: bool) -> Iterator[threading.Event]:
-    """Answer for as long as the block lasts; gives what signals set, and the end of the server."""
-    from digest import schedule
+def serving(
+    app: App, host: str, port: int, orders: Orders, *, public: bool
+) -> Iterator[Callable[[App], None]]:
+    """Answer for as long as the block lasts; gives what makes it answer for another configuration.
+
+    The end of the server is an order to end.
+    """
     from digest.web import server
 
-    application = server.application(app, host=host, is_public=public)
-    with server.listen(host, port) as listener:
-        stop = schedule.told_to_stop()
-        with server.serving(application, listener, ended=stop.set):
-            shown = f"[{host}]" if ":" in host else host
-            line("Serving", f"http://{shown}:{listener.getsockname()[1]}/", colour="green")
-            yield stop
+    answering = server.Exchangeable(server.application(app, host=host, is_public=public))
+
+    def use(other: App) -> None:
+        answering.application = server.application(other, host=host, is_public=public)
+
+    with server.listen(host, port) as listener, server.serving(answering, listener, ended=orders.end):
+        shown = f"[{host}]" if ":" in host else host
+        line("Serving", f"http://{shown}:{listener.getsockname()[1]}/", colour="green")
+        yield use

@@ -222,6 +222,18 @@ def _reader(given: Sequence[Access], headers: Headers, path: str) -> tuple[Acces
     return (access.holder(given, secret, name) if scheme.lower() == "basic" else None), path
 
 
+class Exchangeable:
+    """An application in whose place another one can be put while requests come in."""
+
+    def __init__(self, application: ASGIApp) -> None:
+        """Answer with this one."""
+        self.application = application
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        await self.application(scope, receive, send)
+
+
 def _host_of(headers: Headers) -> str:
     return re.sub(r":\d*$", "", headers.get("host", "")).lower()
 
