@@ -37,7 +37,7 @@ def _only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket.socket, "connect", guarded)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of documents as the sites served them; they are not ours to hand on."""
     if not SHARED.is_dir():
