@@ -36,8 +36,13 @@ We film invented fish through a Swin backbone, and none of them mind."""
 
 
 # Neither a hook that runs the tests nor the settings of a person say which repository is meant, or how.
+# Nor is coverage measured: a hundred commands would take 0.3 s more each, and other tests cover the same.
 ENVIRON = {
-    **{name: value for name, value in os.environ.items() if not name.startswith(("DIGEST_", "GIT_"))},
+    **{
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("COVERAGE_", "DIGEST_", "GIT_"))
+    },
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_CONFIG_NOSYSTEM": "1",
 }
