@@ -122,7 +122,7 @@ def id_of(mail: bytes) -> str:
     return str(BytesHeaderParser().parsebytes(mail)["Message-ID"])
 
 
-@pytest.mark.parametrize(("security", "kills"), [("starttls", KILLS), ("tls", KILLS), ("tls", 0)])
+@pytest.mark.parametrize(("security", "kills"), [("starttls", KILLS), ("tls", 0)])
 def test_200_mails_arrive_byte_for_byte_and_twice_only_after_a_lost_answer(
     nursery: Nursery, tmp_path: Path, mails: Path, server: Mta, security: str, kills: int
 ) -> None:

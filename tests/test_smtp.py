@@ -33,6 +33,7 @@ from smtp_server import (
 )
 
 from digest.core.refusals import advise
+from digest.deliver import within
 from digest.deliver.smtp import SmtpDeliverer
 from digest.errors import (
     CredentialError,
@@ -807,6 +808,16 @@ def test_reply_without_end_is_not_read(script: Script, kind: type[DeliveryError]
     ):
         smtp.deliver(MAIL, "reader@example.test", handing_over=nothing)
     assert caught.type is kind
+
+
+def test_connection_that_is_made_when_the_time_is_over_is_ended_too() -> None:
+    ours, theirs = socket.socketpair()
+    ours.settimeout(10)
+    made = iter([None])
+    with ours, theirs:
+        with pytest.raises(TimeoutError, match="timed out"), within(0.05, lambda: next(made, ours)):
+            raise ConnectionError(ours.recv(1))
+        assert theirs.recv(1) == b""
 
 
 def test_reply_that_breaks_off_within_a_line_is_none() -> None:

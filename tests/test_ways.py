@@ -233,7 +233,7 @@ def test_a_webhook_that_is_gone_is_told_without_its_address(tmp_path: Path, run:
         assert "secret" not in run.out + run.err
         assert run("run", "--config", config, "--at", "2026-11-20T12:30") == 0  # it is not asked again
         assert len(server.taken) == 1
-        assert run("run", "--config", config, "--at", "2026-11-20T13:00") == 0
+        assert run("run", "--config", config, "--at", "2026-11-20T13:05") == 0
         assert len(server.taken) == 2
 
 

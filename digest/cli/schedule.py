@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from digest.orders import Orders
 
 
+_LOCKS, _MAY_BE_BACK = 6, 3  # four hours for a login, half an hour for a network
 _LONGEST_REST = timedelta(hours=5)
 
 
@@ -69,8 +70,7 @@ class Heart:
         self._orders = orders
         self._use = use
         self._telling = telling or Telling(once=True)
-        self._mail = _Rest()
-        self._sources = _Rest()
+        self._mail, self._sources = _Rest(_LOCKS), _Rest(_MAY_BE_BACK)
 
     def tick(self) -> None:
         """One beat."""
@@ -115,7 +115,7 @@ class Heart:
             return
         self._app = app
         self._use(app)
-        self._mail, self._sources = _Rest(), _Rest()
+        self._mail, self._sources = _Rest(_LOCKS), _Rest(_MAY_BE_BACK)
         self._telling.note("Reloaded", str(app.config.path))
         self.look_ahead(at)
 
@@ -126,7 +126,9 @@ class _Rest:
     Servers lock an account whose login they refuse each minute, and sites turn away who asks so often.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, steps: int) -> None:
+        """Grow so many times (`digest.core.backoff`)."""
+        self._steps = steps
         self._failures = 0
         self._until: datetime | None = None
 
@@ -138,7 +140,7 @@ class _Rest:
         """Begin it, make it longer, or forget it."""
         if is_needed:
             self._failures += 1
-            self._until = at + (wait(self._failures, "rest") or _LONGEST_REST)
+            self._until = at + (wait(min(self._failures, self._steps), "rest") or _LONGEST_REST)
         elif not self.lasts(at):
             self._failures, self._until = 0, None
 

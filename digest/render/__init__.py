@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, TypeVar
 
 import jinja2
+from jinja2.bccache import Bucket
 from jinja2.nodes import EvalContext
 from jinja2.sandbox import SandboxedEnvironment
 from markupsafe import Markup, escape
@@ -62,6 +63,23 @@ _BREAKABLE = re.compile(f"[{_UNSPACED}][^\\w\\s]*|[^{_UNSPACED}]+")
 _VALUES = {Digest, Listing, Match, Paper, Profile, Recommendation, Section, SourceReport}
 
 
+class _Compiled(jinja2.BytecodeCache):
+    """Templates as they were compiled, by their source, for all environments of the process."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if (kept := self._kept.get(bucket.key)) is not None:
+            bucket.bytecode_from_string(kept)  # unless it is of another source
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._kept[bucket.key] = bucket.bytecode_to_string()
+
+
+_COMPILED = _Compiled()
+
+
 def environment(*folders: Path) -> jinja2.Environment:
     """Templates from these folders, and digest's own for what they do not hold.
 
@@ -72,6 +90,7 @@ def environment(*folders: Path) -> jinja2.Environment:
         autoescape=_is_markup,
         undefined=jinja2.StrictUndefined,
         finalize=_finished,
+        bytecode_cache=_COMPILED,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
