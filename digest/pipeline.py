@@ -340,12 +340,15 @@ def search(store: Store, query: str | None) -> tuple[StoredPaper, ...]:
 
 def is_due(store: Store, profile: Profile, now: datetime) -> bool:
     """Whether a slot of the profile has come that was not composed yet."""
-    return _is_ahead(store.progress(profile.name), now) or _due(store, profile, now) is not None
+    return _is_ahead(profile, store.progress(profile.name), now) or _due(store, profile, now) is not None
 
 
-def _is_ahead(last: Progress | None, now: datetime) -> bool:
-    """Whether the last slot was composed by a clock that was wrong; up to a day, it is waited for."""
-    return last is not None and last.slot > now + _AHEAD
+def _is_ahead(profile: Profile, last: Progress | None, now: datetime) -> bool:
+    """Whether the last slot was composed by a clock that was wrong; up to a day, it is waited for.
+
+    Without a schedule no slot is waited for, and each is later than the last one, as feeds need it.
+    """
+    return profile.schedule is not None and last is not None and last.slot > now + _AHEAD
 
 
 def _reached(profile: Profile, slot: datetime, revision: int) -> Progress:
@@ -356,8 +359,8 @@ def _reached(profile: Profile, slot: datetime, revision: int) -> Progress:
 def _rewind(store: Store, profile: Profile, now: datetime) -> None:
     """Let digests go on with the next slot after a clock was far ahead; nothing is shown again."""
     last = store.progress(profile.name)
-    if last is not None and _is_ahead(last, now):
-        slot = slots.latest(profile.schedule, now) if profile.schedule else now
+    if last is not None and profile.schedule is not None and _is_ahead(profile, last, now):
+        slot = slots.latest(profile.schedule, now)
         store.rewind(profile.name, _reached(profile, slot, last.revision))
 
 

@@ -20,6 +20,7 @@ import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -59,6 +60,10 @@ class Run:
         said = self._output.read_text(encoding="utf-8")
         self._output.unlink()
         return Ended(code, said)
+
+
+AND = "&&"
+"""Between commands that one process runs, as long as they go well."""
 
 
 class Nursery:
@@ -162,13 +167,16 @@ def _run(arguments: Sequence[str], output: str, dying: Mapping[str, Any]) -> NoR
         os.dup2(opened, stream)
     if dying:
         _die_at(**dying)
-    code: Any = 70  # EX_SOFTWARE
-    try:
-        cli.main(arguments)
-    except SystemExit as end:
-        code = end.code
-    except BaseException:  # noqa: BLE001 - this process has nobody else to tell
-        traceback.print_exc()
+    code: Any = 0
+    for is_separator, command in groupby(arguments, AND.__eq__):
+        if code == 0 and not is_separator:
+            code = 70  # EX_SOFTWARE
+            try:
+                cli.main(list(command))
+            except SystemExit as end:
+                code = end.code
+            except BaseException:  # noqa: BLE001 - this process has nobody else to tell
+                traceback.print_exc()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

@@ -325,7 +325,7 @@ def test_a_store_that_cannot_be_read_opens_nothing_and_says_why_once(
             assert [client.get("/").status_code for _ in range(2)] == [503, 503]
             health = client.get("/healthz")
             assert health.status_code == 503
-            assert "file is not a database" in health.json()["error"]
+            assert "the database file is damaged" in health.json()["error"]
             for headers in (OUTSIDE, {"X-Forwarded-For": "192.0.2.1"}):
                 assert client.get("/healthz", headers=headers).json() == {"ok": False}
             (said,) = capsys.readouterr().err.splitlines()

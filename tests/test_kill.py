@@ -21,7 +21,7 @@ from typing import Any, BinaryIO
 
 import pytest
 import trustme
-from killed import KILLED, Ended, Nursery, Row, Run, nursery, outbox
+from killed import AND, KILLED, Ended, Nursery, Row, Run, nursery, outbox
 from smtp_server import recording_server
 from world import SWIN_PAGE, configure
 
@@ -57,8 +57,9 @@ class World:
 
     def finish(self) -> None:
         """Run it three times more, an hour apart."""
-        for hour, command in enumerate((self.command, "dispatch", "dispatch"), 11):
-            ended = self.run(command, hour=hour)
+        config = ("--config", self.folder / "digest.toml")
+        again = [("dispatch", *config, "--at", at(hour)) for hour in (12, 13)]
+        for ended in (self.run(self.command, hour=11), self.nursery.run(*again[0], AND, *again[1])):
             assert ended.code == 0, ended.said
 
     def outbox(self) -> list[Row]:

@@ -114,6 +114,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = 130
     except OSError as error:  # of the machine, such as no room for what is printed
         code = fail(DigestError(f"this cannot be done: {error.strerror}", place=error.filename))
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        try:
+            stream.flush()
+        except OSError:  # the interpreter would try once more, and end with a code of its own
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     sys.exit(code or 0)
 
 
