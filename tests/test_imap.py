@@ -380,7 +380,7 @@ def test_access_token_is_not_shown_where_words_are_cut_short(answer: str) -> Non
 
 
 @pytest.mark.parametrize("refusal", ["NO", "BAD"])
-@pytest.mark.parametrize("secret", ["correct-horse", 'corr"ect\\horse', "corréct"])
+@pytest.mark.parametrize("secret", ["correct-horse", 'co"rrect\\horse', "corréct"])
 @pytest.mark.parametrize("offered", ["", "AUTH=PLAIN"])
 def test_password_is_not_shown_where_words_are_cut_short(refusal: str, secret: str, offered: str) -> None:
     quoted = secret.replace("\\", "\\\\").replace('"', '\\"')

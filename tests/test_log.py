@@ -40,6 +40,20 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
     return Run(capsys)
 
 
+@pytest.fixture(autouse=True)
+def _untouched() -> Iterator[None]:
+    """Loggers as they are before a server or a heart has set them up in this process."""
+    others = [logging.getLogger(name) for name in ("apscheduler", "uvicorn", "uvicorn.error")]
+    before = [(one.level, one.propagate, list(one.handlers)) for one in others]
+    for one in others:
+        one.setLevel(logging.NOTSET)
+        one.propagate, one.handlers = True, []
+    yield
+    for one, (level, propagate, handlers) in zip(others, before, strict=True):
+        one.setLevel(level)
+        one.propagate, one.handlers = propagate, handlers
+
+
 @pytest.fixture
 def written() -> Iterator[io.StringIO]:
     """What a handler writes that knows nothing of secrets, as one of a plug-in's."""
