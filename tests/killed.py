@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from sqlalchemy import Engine, Pool, event
+from tools import UNMEASURED
 
 from digest import cli
 
@@ -71,14 +72,12 @@ class Nursery:
 
     def __init__(self) -> None:
         """Start the process that runs are forked from."""
-        # What a killed run has covered is lost; to count it would take twice the time.
-        environ = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
         self._process = subprocess.Popen(
             [sys.executable, "-B", __file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=environ,
+            env=UNMEASURED,
         )
 
     def close(self) -> None:

@@ -20,7 +20,7 @@ import pytest
 from smtp_server import ACCEPTED, ADDRESSED, MESSAGE, STARTED, ScriptedServer, recording_server
 from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
-from tools import absent
+from tools import UNMEASURED, absent
 from world import SWIN_PAGE, configure
 
 SCHEDULE = '[schedule]\nat = ["07:00"]'
@@ -35,6 +35,7 @@ class Daemon:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "digest", "schedule", "--config", config],
             text=True,
+            env=UNMEASURED,
             stdout=log or subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
@@ -91,7 +92,7 @@ def world(folder: Path, port: int, *, extra: str = SCHEDULE, **options: object) 
 
 def digest(*arguments: object) -> int:
     command = [sys.executable, "-m", "digest", *map(str, arguments)]
-    ended = subprocess.run(command, capture_output=True, check=False, timeout=60)
+    ended = subprocess.run(command, capture_output=True, check=False, timeout=60, env=UNMEASURED)
     return ended.returncode
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from commands import Run
 from smtp_server import ACCEPTED, ADDRESSED, Recorder, ScriptedServer, recording_server
-from tools import absent
+from tools import UNMEASURED, absent
 from world import SWIN_PAGE, configure
 
 from digest.store import database
@@ -123,6 +123,7 @@ def limited(config: Path, kind: int, limit: int) -> subprocess.CompletedProcess[
         text=True,
         check=False,
         timeout=60,
+        env=UNMEASURED,
         preexec_fn=lambda: resource.setrlimit(kind, (limit, limit)),
     )
 
@@ -150,6 +151,7 @@ def test_a_report_that_nobody_can_take_down_holds_no_mail_up(
             timeout=60,
             check=False,
             text=True,
+            env=UNMEASURED,
             stdout=full if "stdout" in streams else subprocess.PIPE,
             stderr=full if "stderr" in streams else subprocess.PIPE,
         )
@@ -260,6 +262,7 @@ def test_a_document_that_nobody_can_take_down_is_told(tmp_path: Path) -> None:
             timeout=60,
             check=False,
             text=True,
+            env=UNMEASURED,
         )
     assert ended.stderr == "digest: this cannot be done: No space left on device\n"
     assert ended.returncode == 1

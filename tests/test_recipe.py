@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 from smtp_server import Recorder, recording_server
-from tools import needed
+from tools import UNMEASURED, needed
 from world import EMPTY_HANDED_PAGE, PROFILE, SWIN_PAGE
 
 RECIPE = Path(__file__).resolve().parent.parent / "config" / "deploy" / "github-pages.yml"
@@ -36,13 +36,8 @@ We film invented fish through a Swin backbone, and none of them mind."""
 
 
 # Neither a hook that runs the tests nor the settings of a person say which repository is meant, or how.
-# Nor is coverage measured: a hundred commands would take 0.3 s more each, and other tests cover the same.
 ENVIRON = {
-    **{
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("COVERAGE_", "DIGEST_", "GIT_"))
-    },
+    **{name: value for name, value in UNMEASURED.items() if not name.startswith(("DIGEST_", "GIT_"))},
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_CONFIG_NOSYSTEM": "1",
 }
