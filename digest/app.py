@@ -8,7 +8,7 @@ import re
 import secrets
 import sqlite3
 import tempfile
-from collections.abc import Callable, Container, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -25,12 +25,11 @@ from zoneinfo import ZoneInfo
 from digest import config as configuration
 from digest import pipeline, plugins, publishing, resources
 from digest.config import Config, CredentialTable, SourceConfig
-from digest.core import feedback, identity, mailbox, slots
+from digest.core import feedback, identity, mailbox
 from digest.core.access import Access
 from digest.core.model import (
     Artifact,
     Channel,
-    DeliveryState,
     Digest,
     Opinion,
     Page,
@@ -47,26 +46,10 @@ from digest.errors import ConfigError, DigestError, PluginError, SourceError
 from digest.orders import Told
 from digest.pipeline import Collected, Composed, Outputs
 from digest.ports import Ranker, Reader, Secret, Source
-from digest.sending import MOST_COPIES, Dispatched
+from digest.sending import Dispatched
 
 _SIDE_BY_SIDE = 32
 """Sources that are read at once; most of them wait for their sites."""
-
-_OVERDUE = timedelta(hours=1)
-"""How late a slot may be composed before somebody should look."""
-
-PATIENCE = timedelta(days=2)
-"""How long a source or a server may fail before somebody should look."""
-
-OPEN = (
-    DeliveryState.FAILED,
-    DeliveryState.UNCERTAIN,
-    DeliveryState.PLANNED,
-    DeliveryState.DEFERRED,
-    DeliveryState.SENDING,
-    DeliveryState.HANDING_OVER,
-)
-"""The states of deliveries that are not done with."""
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -78,7 +61,6 @@ if TYPE_CHECKING:
     from digest.render.archive import ArchiveRenderer
     from digest.render.email import EmailRenderer
     from digest.render.feed import FeedRenderer
-    from digest.store.outbox import Pile
     from digest.store.store import Store
     from digest.ways import Notices, Ways
 
@@ -126,7 +108,7 @@ class App:
         """The sources in the order of the configuration. Raises ConfigError, PluginError."""
         folder = self.config.path.resolve().parent
         provided: dict[str, Callable[[], object]] = {
-            "readers": cache(readers),
+            "readers": cache(_Readers),
             "folder": lambda: folder,
             "contact": lambda: self.config.contact,
         }
@@ -481,10 +463,6 @@ class App:
             ways = library.Ways(fetch, lambda page: read_page(page, known), announce, online)
             return library.find(store, profile.name, named, ways, forgetting=forgetting)
 
-    def reports(self, store: Store) -> list[SourceReport]:
-        """How the last reading of each source went, without those that are no longer configured."""
-        return [report for report in store.latest_reports() if report.source in self._source_names]
-
     @property
     def _source_names(self) -> set[str]:
         return {source.name for source in self.config.sources}
@@ -508,55 +486,11 @@ class App:
             return store.access()
 
     def health(self, *, at: datetime, since: datetime) -> dict[str, object]:
-        """How sources, deliveries and profiles stand, and whether somebody should look. Raises StoreError.
+        """What `/healthz` says. Raises StoreError."""
+        from digest import health
 
-        `since` is as of `overdue`.
-        """
         with self.store() as store:
-            reports = self.reports(store)
-            stuck = [pile for pile in store.piles(*OPEN) if self.needs_somebody(pile, at)]
-            overdue = self.overdue(store, at=at, since=since).values()
-        return {
-            "ok": not stuck and not overdue and all(report.complete for report in reports),
-            "last_run": max((report.period.until.isoformat() for report in reports), default=None),
-            "sources": {
-                report.source: report.error or ("read" if report.complete else "read in part")
-                for report in reports
-            },
-            "last_read": {report.source: report.period.until.isoformat() for report in reports},
-            "deliveries_that_need_you": sum(pile.count for pile in stuck),
-            "overdue_profiles": len(overdue),
-            "oldest_due_slot": min(overdue).isoformat() if overdue else None,
-        }
-
-    def needs_somebody(self, pile: Pile, at: datetime) -> bool:
-        """Whether deliveries wait for what somebody does, and not for a time that comes."""
-        email = self.config.email
-        if pile.state == DeliveryState.UNCERTAIN:
-            holds = email is not None and email.when_uncertain == "hold" and pile.channel == "email"
-            return holds or pile.lost >= MOST_COPIES
-        if pile.state == DeliveryState.FAILED or (pile.channel == "email" and email is None):
-            return True
-        # What is put off without a time waits for a setting, a secret or a template to be mended.
-        return pile.state == DeliveryState.DEFERRED and (
-            pile.not_before is None or at - pile.planned_at > PATIENCE
-        )
-
-    def overdue(self, store: Store, *, at: datetime, since: datetime) -> dict[str, datetime]:
-        """The profiles of which a slot came more than an hour ago and is not composed, with that slot.
-
-        One that never had a slot is waited for from `since` on: nobody can say how long it has been there.
-        """
-        made = store.all_progress()
-        after = cache(slots.after)  # many profiles are at the same slot
-        due = {
-            profile.name: after(profile.schedule, made[profile.name])
-            if profile.name in made
-            else slots.following(profile.schedule, since)
-            for profile in self.config.profiles
-            if profile.schedule is not None
-        }
-        return {name: slot for name, slot in due.items() if at - slot > _OVERDUE}
+            return health.summary(self.config, store, at=at, since=since)
 
     def backtest(self, profile: Profile, *, at: datetime, days: int) -> Backtest:
         """What a profile would have found in the last days, beside what the others have; records nothing."""
@@ -631,6 +565,17 @@ def _of_recipients(profile: Profile, stopped: Mapping[str, datetime]) -> dict[st
 def load(config: str | None, environ: Mapping[str, str]) -> App:
     """Read the configuration. Raises ConfigError."""
     return App(configuration.load(configuration.find(config, environ)), environ)
+
+
+class _Readers(Iterable[Reader]):
+    """All readers, loaded when the first page comes: most runs find that no page has changed."""
+
+    def __iter__(self) -> Iterator[Reader]:
+        return iter(self._all)
+
+    @cached_property
+    def _all(self) -> list[Reader]:
+        return readers()
 
 
 def readers() -> list[Reader]:

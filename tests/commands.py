@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 import pytest
@@ -18,8 +19,12 @@ class Run:
         self.out = self.err = ""
 
     def __call__(self, *arguments: object) -> int:
-        with pytest.raises(SystemExit) as ended:
-            main([str(argument) for argument in arguments])
+        umask = os.umask(0o022)
+        try:
+            with pytest.raises(SystemExit) as ended:
+                main([str(argument) for argument in arguments])
+        finally:
+            os.umask(umask)
         self.out, self.err = self._capsys.readouterr()
         code = ended.value.code
         assert isinstance(code, int)

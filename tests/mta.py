@@ -51,12 +51,13 @@ class Mta:
         with imaplib.IMAP4("127.0.0.1", IMAP, timeout=_PATIENCE) as client:
             client.starttls(ssl.create_default_context(cafile=self.certificate))
             client.authenticate("PLAIN", lambda _: "\0".join(("", READER, LOGIN[1])).encode())
-            client.select()
+            _, (count, *_) = client.select()
+            if count == b"0":
+                return []
             _, found = client.fetch("1:*", "(BODY.PEEK[])")
             mails = [part[1] for part in found if isinstance(part, tuple)]
-            if mails:
-                client.store("1:*", "+FLAGS", r"(\Deleted)")
-                client.expunge()
+            client.store("1:*", "+FLAGS", r"(\Deleted)")
+            client.expunge()
         return mails
 
 
@@ -89,7 +90,8 @@ def mta(shared: Path) -> Iterator[Mta]:
         with Path(name, "said").open("w+b") as said:
             scripts = [shared / "tools" / f"mta-{what}.sh" for what in ("start", "stop")]
             start, stop = (
-                partial(subprocess.run, ["bash", one, name], stdout=said, stderr=said) for one in scripts
+                partial(subprocess.run, ["bash", one, name], stdout=said, stderr=said, umask=0o022)
+                for one in scripts
             )
             try:
                 if start(env=environment, check=False).returncode:

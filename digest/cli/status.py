@@ -13,11 +13,11 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from digest.app import OPEN, PATIENCE
 from digest.cli import options
 from digest.cli.output import count, document, line, moment, paragraph, printable, span
 from digest.core import slots
 from digest.core.model import DeliveryState, Schedule
+from digest.health import OPEN, PATIENCE, needs_somebody, overdue, reports
 from digest.redaction import redacted
 
 if TYPE_CHECKING:
@@ -72,16 +72,16 @@ def status(config: str | None, at: str | None, *, as_json: bool) -> None:
 
 
 def _look(app: App, store: Store, now: datetime) -> _State:
-    reports, last = app.reports(store), store.last_run()
+    last, read = store.last_run(), reports(app.config, store)
     return _State(
         at=now,
         last=last,
         is_active=last is not None and last.ended_at is None and _is_active(app),
-        reports=sorted(reports, key=lambda one: not one.fell_short),
-        complete={one.source: store.last_complete(one.source, now) for one in reports if one.fell_short},
+        reports=sorted(read, key=lambda one: not one.fell_short),
+        complete={one.source: store.last_complete(one.source, now) for one in read if one.fell_short},
         made=store.all_progress(),
         stopped=app.all_stopped(store),
-        overdue=app.overdue(store, at=now, since=now),
+        overdue=overdue(app.config.profiles, store, at=now, since=now),
         piles=store.piles(*OPEN),
     )
 
@@ -145,7 +145,7 @@ class _Told:
         """What stands for the same reason in the same state: how many of what, and why."""
         found: dict[tuple[object, ...], list[Pile]] = {}
         for pile in self._state.piles:
-            if self._app.needs_somebody(pile, self._state.at) == needing:
+            if needs_somebody(pile, self._app.config.email, self._state.at) == needing:
                 # Addresses, paths and what servers number within their words make no other reason.
                 reason = re.sub(r"\S*[\d@/]\S*", "0", pile.error or "")
                 found.setdefault((pile.channel, pile.state, reason), []).append(pile)

@@ -1,0 +1,40 @@
+"""Signals: whoever waits is told at once, and nobody else."""
+
+from __future__ import annotations
+
+import os
+import signal
+from threading import Thread
+
+from digest.orders import Told, until_terminated
+
+
+def test_whoever_waits_is_told_of_a_signal_and_of_no_other_time() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with until_terminated() as stop:
+        assert stop.wait(0.01) is False
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.wait(3600) is True
+        assert stop.is_set()
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_thread_that_no_signal_reaches_is_told_nothing() -> None:
+    before, met = signal.getsignal(signal.SIGTERM), list[object]()
+
+    def look() -> None:
+        with until_terminated() as stop:
+            met.extend((signal.getsignal(signal.SIGTERM), stop.is_set()))
+
+    thread = Thread(target=look)
+    thread.start()
+    thread.join()
+    assert met == [before, False]
+
+
+def test_a_wait_ends_while_it_lasts() -> None:
+    told = Told()
+    thread = Thread(target=told.set)
+    thread.start()
+    assert told.wait(3600) is True
+    thread.join()
