@@ -25,6 +25,7 @@ from pathlib import Path
 import pytest
 import trustme
 from commands import Run
+from keyrings import with_keyring
 from smtp_server import (
     ADDRESSED,
     GREETED,
@@ -790,24 +791,8 @@ def test_the_example_configuration_is_right_as_it_stands() -> None:
 def test_a_secret_is_kept_in_the_keyring_and_never_shown(
     tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # A working keyring that keeps its secrets in a file of this test.
-    (tmp_path / "kept.py").write_text(
-        "import json, pathlib\n"
-        "from keyring.backend import KeyringBackend\n"
-        "FILE = pathlib.Path(__file__).with_suffix('.json')\n"
-        "class Kept(KeyringBackend):\n"
-        "    priority = 5\n"
-        "    def _all(self):\n"
-        "        return json.loads(FILE.read_text()) if FILE.exists() else {}\n"
-        "    def get_password(self, service, name):\n"
-        "        return self._all().get(f'{service}/{name}')\n"
-        "    def set_password(self, service, name, value):\n"
-        "        FILE.write_text(json.dumps(self._all() | {f'{service}/{name}': value}))\n"
-        "    def delete_password(self, service, name):\n"
-        "        FILE.write_text('{}')\n"
-    )
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "kept.Kept")
+    for name, value in with_keyring(tmp_path).items():
+        monkeypatch.setenv(name, value)
     assert run("secret", "test", "digest-smtp") == 2
     assert "digest secret set digest-smtp" in run.err
     assert run("secret", "set", "digest-smtp", "--value", "hunter2") == 0

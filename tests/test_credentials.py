@@ -6,6 +6,7 @@ import traceback
 from pathlib import Path
 
 import pytest
+from keyrings import with_keyring
 
 from digest import credentials
 from digest.credentials import CredentialReference, describe, forget, resolve, store
@@ -15,65 +16,11 @@ from digest.redaction import Secret
 HIDDEN = "hübsch & geheim"
 SPOILT = b"geheim\xff"
 
-# Each is a keyring of its own; all keep their entries in one file, as JSON.
-KEYRINGS = """
-import json, os, pathlib, time
-from keyring.backend import KeyringBackend
-from keyring.errors import KeyringLocked
-
-FILE = pathlib.Path(os.environ["FAKE_KEYRING"])
-
-class Working(KeyringBackend):
-    priority = 5
-    def _read(self):
-        print("a backend that talks")
-        return json.loads(FILE.read_text()) if FILE.exists() else {}
-    def get_password(self, service, username):
-        return self._read().get(f"{service}/{username}")
-    def set_password(self, service, username, password):
-        FILE.write_text(json.dumps({**self._read(), f"{service}/{username}": password}))
-    def delete_password(self, service, username):
-        FILE.write_text(json.dumps({k: v for k, v in self._read().items() if k != f"{service}/{username}"}))
-
-class Locked(Working):
-    def get_password(self, service, username):
-        raise KeyringLocked("\\nthe collection\\nis locked")
-    def set_password(self, service, username, password):
-        raise KeyringLocked(f"cannot keep {password}")
-
-class Hanging(Working):
-    def get_password(self, service, username):
-        time.sleep(60)
-
-class Forgetful(Working):
-    def set_password(self, service, username, password):
-        pass
-
-class Crashing(Working):
-    def get_password(self, service, username):
-        os._exit(3)
-
-class PlaintextKeyring(Working):
-    priority = 9
-"""
-
 
 @pytest.fixture
 def environ(tmp_path: Path) -> dict[str, str]:
     """An environment whose keyring is the working one, and where no other can be found."""
-    modules = tmp_path / "modules"
-    (modules / "keyrings" / "alt").mkdir(parents=True)
-    (modules / "fakes.py").write_text(KEYRINGS)
-    (modules / "keyrings" / "alt" / "file.py").write_text(
-        "import fakes\nclass Keyring(fakes.Working): pass\n"
-    )
-    return {
-        **os.environ,
-        "PYTHONPATH": str(modules),
-        "PYTHON_KEYRING_BACKEND": "fakes.Working",
-        "FAKE_KEYRING": str(tmp_path / "entries.json"),
-        "XDG_CONFIG_HOME": str(tmp_path / "config"),
-    }
+    return os.environ | with_keyring(tmp_path)
 
 
 def said(error: BaseException) -> str:

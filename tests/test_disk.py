@@ -151,7 +151,6 @@ def test_a_report_that_nobody_can_take_down_holds_no_mail_up(
             timeout=60,
             check=False,
             text=True,
-            env=UNMEASURED,
             stdout=full if "stdout" in streams else subprocess.PIPE,
             stderr=full if "stderr" in streams else subprocess.PIPE,
         )
@@ -262,7 +261,6 @@ def test_a_document_that_nobody_can_take_down_is_told(tmp_path: Path) -> None:
             timeout=60,
             check=False,
             text=True,
-            env=UNMEASURED,
         )
     assert ended.stderr == "digest: this cannot be done: No space left on device\n"
     assert ended.returncode == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -25,7 +26,7 @@ from digest.app import App, load, now
 from digest.cli.schedule import Heart
 from digest.core import slots
 from digest.core.backoff import wait
-from digest.core.model import Schedule
+from digest.core.model import Progress, Schedule
 from digest.orders import Orders
 from digest.store.lock import locked
 
@@ -83,6 +84,13 @@ def test_now_lies_between_the_latest_slot_and_the_following_one(
     assert latest <= now < following
     assert following - latest <= timedelta(days=7, hours=1)
     assert slots.following(wanted, latest) == following
+
+
+@pytest.mark.parametrize("now_in", ["Europe/Berlin", "Asia/Tokyo", "Pacific/Honolulu"])
+def test_whoever_travels_waits_for_a_time_that_no_clock_on_the_wall_has_shown(now_in: str) -> None:
+    had = Progress(local("2026-11-20T07:00"), 0, "2026-11-20T07:00")
+    there = Schedule((time(7),), tuple(range(7)), now_in)
+    assert slots.after(there, had) == local("2026-11-21T07:00", now_in)
 
 
 def test_waits_grow_vary_a_little_and_end_after_about_twenty_hours() -> None:
@@ -245,6 +253,24 @@ def test_a_machine_without_a_network_does_not_ask_each_minute_and_keeps_the_slot
         heart.tick()
         clock.forward(timedelta(minutes=1))
     assert capsys.readouterr().out.count("Composed    me: 1 paper of 3") == 1
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_machine_without_another_file_to_open_is_asked_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = configure(tmp_path, extra="[schedule]")
+    (tmp_path / "inbox" / "page.txt").write_text(SWIN_PAGE, encoding="utf-8")
+    heart, _, _ = heart_of(config)
+    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, allowed[1]))
+    try:
+        heart.tick()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, allowed)
+    assert "Too many open files" in capsys.readouterr().err
+    heart.tick()
+    assert "SwinLeaf" in (tmp_path / "public" / "feeds" / "me" / "atom.xml").read_text(encoding="utf-8")
 
 
 def test_another_configuration_is_asked_for_the_login_at_once(

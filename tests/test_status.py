@@ -22,6 +22,7 @@ from digest import app
 from digest.app import App
 from digest.cli.output import moment, span
 from digest.core.model import (
+    Channel,
     DeliveryState,
     Digest,
     PlannedDelivery,
@@ -67,10 +68,11 @@ def owe(
     *,
     number: int = 1,
     not_before: datetime | None = None,
+    channel: Channel = "email",
 ) -> list[int]:
     """Leave a digest's mails to so many people in a state; gives the numbers of the deliveries."""
     mails = [
-        PlannedDelivery("email", f"{n}@example.org", b"Subject: Two swans\r\n\r\nhello\r\n")
+        PlannedDelivery(channel, f"{n}@example.org", b"Subject: Two swans\r\n\r\nhello\r\n")
         for n in range(number)
     ]
     slot = SEVEN + MINUTE * sum(profile.encode())
@@ -143,6 +145,12 @@ def test_failed_mails_come_with_the_command_that_helps(world: App, run: Run) -> 
     owe(world, "bob", DeliveryState.FAILED, "no such user {0}@example.org", number=2)
     assert ok(run, world) == (False, ["digest outbox retry --all-failed"])
     assert "3 mails of ada, bob failed: no such user 1@example.org" in shown(run, world)
+
+
+def test_what_could_not_be_published_is_published_again(world: App, run: Run) -> None:
+    owe(world, "ada", DeliveryState.FAILED, "the disk is full", channel="feeds")
+    assert ok(run, world) == (False, ["digest dispatch"])
+    assert "1 feed of ada failed: the disk is full" in shown(run, world)
 
 
 def test_an_uncertain_mail_needs_somebody_only_where_it_is_held(tmp_path: Path, run: Run) -> None:

@@ -13,6 +13,7 @@ import pytest
 from commands import Run
 from http_server import Server, answer
 from internet import Answer, internet
+from keyrings import with_keyring
 from smtp_server import ACCEPTED, HANG_UP, MESSAGE, STARTED, UNASKED, ScriptedServer, recording_server
 from test_imap import ScriptedServer as Mailbox
 from world import PROFILE, SWIN_PAGE, configure
@@ -157,6 +158,35 @@ def test_a_login_by_a_token_that_a_refresh_token_brings(
         assert run("run", "--config", config) == 0, run.err
     assert [url for url, _ in web.asked] == ["https://login.example.org/token"]
     assert len(server.messages) == 1
+
+
+def test_a_refresh_token_that_is_replaced_is_kept_in_the_keyring(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in with_keyring(tmp_path).items():
+        monkeypatch.setenv(name, value)
+    assert run("secret", "set", "digest-refresh", "--value", "the-first") == 0
+    given = {
+        "access_token": "a-token",
+        "expires_in": 3600,
+        "token_type": "Bearer",
+        "refresh_token": "the-second",
+    }
+    with (
+        internet(tmp_path, {"login.example.org": lambda _: Answer(json.dumps(given).encode())}) as web,
+        ScriptedServer(TAKEN) as server,
+    ):
+        config = configured(
+            tmp_path,
+            f'[network]\nproxy = "{web.proxy}"\nca_file = "ca.pem"\n{MAIL}'
+            f'host = "127.0.0.1"\nport = {server.port}\nsecurity = "none"\nusername = "me"\n'
+            '[email.oauth2]\ntoken_url = "https://login.example.org/token"\nclient_id = "c"\n'
+            'refresh_token = { keyring = "digest-refresh" }\n',
+        )
+        assert run("run", "--config", config) == 0, run.err
+    assert len(server.messages) == 1
+    assert "the-second" in (tmp_path / "entries.json").read_text(encoding="utf-8")
+    assert "the-second" not in run.out + run.err
 
 
 # --- the look into the mailbox ----------------------------------------------------------------
