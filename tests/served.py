@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from email import message_from_bytes
 from email.policy import default
 from pathlib import Path
+from typing import IO
 
 import httpx
 from digests import addresses
@@ -35,10 +36,10 @@ def serving(config: Path, *arguments: str) -> Iterator[httpx.Client]:
 
 
 @contextmanager
-def started(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def started(*arguments: str, stderr: IO[str] | None = None) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Run a command that serves, at a free port; gives its process and its address."""
     command = [sys.executable, "-m", "digest", *arguments, "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True) as process:
         assert process.stdout is not None
         said, address = process.stdout.readline().split()
         assert said == "Serving"

@@ -402,3 +402,19 @@ def test_this_machine_may_be_named_otherwise(config: Path, host: str) -> None:
     with started("serve", "--config", str(config), "--host", host) as (process, address):
         assert httpx.get(address).status_code == 200
         process.send_signal(signal.SIGINT)
+
+
+def test_a_wrong_configuration_is_told_and_the_old_one_serves_on(tmp_path: Path) -> None:
+    config = configure(tmp_path)
+    with (
+        (tmp_path / "said").open("w") as said,
+        started("serve", "--config", str(config), stderr=said) as (process, address),
+    ):
+        config.write_text("timezones = 1", encoding="utf-8")
+        process.send_signal(signal.SIGHUP)
+        while "there is no such key" not in (tmp_path / "said").read_text(encoding="utf-8"):
+            assert process.poll() is None
+        assert httpx.get(f"{address}healthz").json()["ok"] is True
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+    assert process.returncode == 0
