@@ -256,6 +256,7 @@ _PROBLEMS = {
     "unsafe": ("{detail} keeps secrets in plain text or not at all", _REPLACE_KEYRING),
     "missing": ("there is no such entry", "Store it with `digest secret set {name}`"),
     "lost": ("{detail} did not keep the secret", _REPLACE_KEYRING),
+    "locked": ("the keyring is locked ({detail})", f"Unlock it, or {_ANOTHER_PLACE}"),
     "failed": ("the keyring failed ({detail})", _REPLACE_KEYRING),
     "broken": ("the keyring's process broke off ({detail})", _REPLACE_KEYRING),
 }
@@ -303,7 +304,8 @@ secret = json.load(sys.stdin)
 try:
     said = answer(*sys.argv[1:])
 except Exception as error:
-    said = {"problem": "failed", "detail": words(error)}
+    kind = "locked" if any(one.__name__ == "KeyringLocked" for one in type(error).__mro__) else "failed"
+    said = {"problem": kind, "detail": words(error)}
 json.dump(said, out)
 out.flush()
 """

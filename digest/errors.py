@@ -39,12 +39,16 @@ class DigestError(Exception):
         self.place = place
         self.remedy = remedy
 
+    @property
+    def head(self) -> str:
+        """What is wrong, and where, without what to do about it."""
+        return f"{self.place}: {self.message}" if self.place else self.message
+
     def __str__(self) -> str:
         """Give place, message and remedy on one line."""
-        head = f"{self.place}: {self.message}" if self.place else self.message
         if not self.remedy:
-            return head
-        return f"{head}. {self.remedy}" + ("" if self.remedy.endswith((".", "?", "!")) else ".")
+            return self.head
+        return f"{self.head}. {self.remedy}" + ("" if self.remedy.endswith((".", "?", "!")) else ".")
 
 
 class ConfigError(DigestError):
@@ -58,6 +62,11 @@ class QueryError(ConfigError):
         super().__init__(message, remedy=remedy)
         self.query = query
         self.column = column
+
+    @property
+    def head(self) -> str:
+        """What is wrong, and where in the query."""
+        return f"{super().head}, at column {self.column}"
 
     def __str__(self) -> str:
         """Give the message, and below it the query with a caret under the column."""

@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import difflib
 import glob
+import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import time
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import platformdirs
 import tzlocal
@@ -100,10 +103,14 @@ def find(explicit: str | None, environ: Mapping[str, str]) -> Path:
 
 
 def machine_timezone() -> str:
-    """The time zone that the machine is in now, as an IANA name."""
-    tzlocal.reload_localzone()
-    name: str = tzlocal.get_localzone_name()
-    return name
+    """The time zone that the machine is in now, as an IANA name; UTC where it says none that there is."""
+    with suppress(LookupError, OSError, ValueError, TypeError), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # `digest check` says the same
+        tzlocal.reload_localzone()
+        name: str = tzlocal.get_localzone_name()
+        ZoneInfo(name)
+        return name
+    return "UTC"
 
 
 def load(path: Path) -> Config:

@@ -39,7 +39,8 @@ def _timezone(value: str) -> str:
     except (KeyError, OSError, ValueError):  # nothing of that name, a folder, a path out of the data
         near = difflib.get_close_matches(value, available_timezones(), n=1)
         raise ValueError(
-            "there is no such time zone" + (f"; did you mean {near[0]}?" if near else "")
+            "there is no such time zone; "
+            + (f"did you mean {near[0]}?" if near else "write one such as Europe/Berlin")
         ) from None
     return value
 

@@ -63,6 +63,7 @@ class Page:
     fetched_at: datetime
     etag: str | None = None
     last_modified: str | None = None
+    served_at: datetime | None = None  # by the clock of the server
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,9 @@ Labels: TypeAlias = tuple[str, ...]
 FIELDS: tuple[Field, ...] = get_args(Field)
 DEFAULT_FIELDS: tuple[Field, ...] = ("title", "abstract")
 _MOST_VARIANTS = 64
+_LONGEST_KEYWORD = 500  # characters; to cut one takes the square of that
+_DEEPEST = 50  # brackets, and what else stands before something
+_MOST_BETWEEN = 4  # digits of a number of words
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
@@ -149,7 +152,10 @@ def parse_keyword(written: str, *, fields: tuple[Field, ...] = DEFAULT_FIELDS) -
         if kind == "quoted" and tokens.peek()[0] == "end":
             return _term(value, written=text, fields=fields, column=column)
         raise QueryError(
-            'a keyword in quotation marks ends with ", or with "~ and a number', query=text, column=column
+            'a keyword in quotation marks ends with ", or with "~ and a number',
+            query=text,
+            column=column,
+            remedy='Write "several words", or "several words"~3.',
         )
     return _term(text, written=text, fields=fields, column=1)
 
@@ -164,7 +170,9 @@ def parse_query(query: str) -> Expression:
     expression = _disjunction(tokens, DEFAULT_FIELDS)
     kind, value, column = tokens.take()
     if kind != "end":
-        raise QueryError(f"{value!r} closes nothing", query=query, column=column)
+        raise QueryError(
+            f"{value!r} closes nothing", query=query, column=column, remedy="Take it out, or open it before."
+        )
     return expression
 
 
@@ -198,12 +206,31 @@ class _Tokens:
             kind = found.lastgroup or ""
             column = found.start(kind) + 1
             if kind == "stray":
-                raise QueryError("this quotation mark is never closed", query=query, column=column)
+                raise QueryError(
+                    "this quotation mark is never closed",
+                    query=query,
+                    column=column,
+                    remedy='Close it with ".',
+                )
             if kind == "bare" and found[kind] in _OPERATORS:
                 kind = "operator"
             self._tokens.append((kind, found["bare"] if kind == "operator" else found[kind], column))
             at = found.end()
-        self._at = 0
+        self._at = self._depth = 0
+
+    @contextmanager
+    def deeper(self) -> Iterator[None]:
+        """While what is within something is read. Raises QueryError."""
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise QueryError(
+                f"this is nested more than {_DEEPEST} times",
+                query=self.query,
+                column=self.peek()[2],
+                remedy="Take brackets out, or make two interests of it.",
+            )
+        yield
+        self._depth -= 1
 
     def peek(self) -> tuple[str, str, int]:
         return self._tokens[self._at]
@@ -244,23 +271,33 @@ def _begins_operand(token: tuple[str, str, int]) -> bool:
 
 def _negation(tokens: _Tokens, fields: tuple[Field, ...]) -> Expression:
     if tokens.takes("operator", "NOT") or tokens.takes("minus", "-"):
-        return Not(_negation(tokens, fields))
+        with tokens.deeper():
+            return Not(_negation(tokens, fields))
     return _primary(tokens, fields)
 
 
 def _primary(tokens: _Tokens, fields: tuple[Field, ...]) -> Expression:
     kind, value, column = tokens.take()
     if kind == "field":
-        return _primary(tokens, (_field(value, tokens.query, column),))
+        with tokens.deeper():
+            return _primary(tokens, (_field(value, tokens.query, column),))
     if kind == "open":
-        expression = _disjunction(tokens, fields)
+        with tokens.deeper():
+            expression = _disjunction(tokens, fields)
         if not tokens.takes("close", ")"):
-            raise QueryError("this bracket is never closed", query=tokens.query, column=column)
+            raise QueryError(
+                "this bracket is never closed", query=tokens.query, column=column, remedy="Close it with )."
+            )
         return expression
     if kind in {"bare", "quoted"}:
         return _term(value, written=value, fields=fields, column=column, query=tokens.query)
     what = "the query ends" if kind == "end" else f"{value!r} stands"
-    raise QueryError(f"{what} where a keyword should be", query=tokens.query, column=column)
+    raise QueryError(
+        f"{what} where a keyword should be",
+        query=tokens.query,
+        column=column,
+        remedy="Write one there, or take out what stands before.",
+    )
 
 
 def _field(name: str, query: str, column: int) -> Field:
@@ -291,10 +328,15 @@ def _term(
     if fields[0] in {"author", "category", "source"}:
         # These are compared as a whole (`digest.core.match`), not word by word.
         if not words.strip():
-            raise QueryError("nothing to look for", query=query or written, column=column)
+            raise QueryError(
+                "nothing to look for", query=query or written, column=column, remedy="Write a name there."
+            )
         if "*" in words and fields[0] != "category":
             raise QueryError(
-                "a * stands for the end of a word or category", query=query or written, column=column
+                "a * stands for the end of a word or category",
+                query=query or written,
+                column=column,
+                remedy="Write the whole name.",
             )
         return _the_one(Term(words, fields, words=()))
     if _LOWER_CASE.match(words) and not slop:  # most keywords; they have one reading each
@@ -313,7 +355,7 @@ def _term(
         )
     if "*" in words or (prefix and text.edges[-1].end != len(text.plain.text)):
         what = "=, which wants one spelling, and * exclude each other" if exact else _MISPLACED
-        raise QueryError(what, query=query or written, column=column)
+        raise QueryError(what, query=query or written, column=column, remedy="Take the * out, or move it.")
     if query is not None and not quoted and (words.startswith("!") or re.search(r"[~^]\d*\Z", words)):
         raise QueryError(
             f"{value!r} is no keyword",

@@ -427,8 +427,12 @@ class SmtpDeliverer:
             ) from error
         except OSError as error:
             self._drop()
+            if not is_open and isinstance(error, ssl.SSLError) and error.reason == "WRONG_VERSION_NUMBER":
+                what = "the server does not begin with TLS"
             kind, remedy = (TransientDeliveryError, _COMES_AGAIN) if is_open else (UnreachableError, _CHECK)
-            raise kind(f"{what}: {printable(str(error))}", place=self._place, remedy=remedy) from error
+            raise kind(
+                f"{what}: {printable(error.strerror or str(error))}", place=self._place, remedy=remedy
+            ) from error
 
     def _require(
         self,

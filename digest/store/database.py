@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import importlib
 import json
-import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event, inspect, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
-from digest.errors import SchemaError, StoreError
-from digest.store import schema
+from digest.errors import StoreError
+from digest.store import schema, upgrade
+from digest.store.faults import DAMAGED, explained
 from digest.store.schema import settled
 
 CHUNK = 500
@@ -27,39 +26,6 @@ CHUNK = 500
 
 PATIENCE = 30.0
 """Seconds that SQLite waits for whoever else writes."""
-
-_OTHERWISE = "Check that its folder exists, is writable and has room, and that it is digest's."
-
-_DAMAGED = (
-    "the database file is damaged",
-    (
-        "Put a copy from a backup in its place. Without one, move it away, with the files beside it that "
-        "end in -wal and -shm: the next run begins a new one, which knows nothing of what was shown, so "
-        "that papers of the last `lookback_days` may come again."
-    ),
-)
-
-# https://www.sqlite.org/rescode.html
-_EXPLAINED = {
-    sqlite3.SQLITE_CORRUPT: _DAMAGED,
-    sqlite3.SQLITE_NOTADB: _DAMAGED,
-    sqlite3.SQLITE_FULL: (
-        "there is no room for the database",
-        "Make room on the disk; the next run goes on.",
-    ),
-    sqlite3.SQLITE_IOERR: (
-        "the database file cannot be read or written",
-        "See that its disk has room and is healthy; the next run goes on.",
-    ),
-    sqlite3.SQLITE_BUSY: (
-        "another program keeps the database to itself",
-        "End it, or wait for its end; the next run goes on.",
-    ),
-    sqlite3.SQLITE_READONLY: (
-        "the database cannot be written",
-        "Let the user that runs digest write the file and its folder.",
-    ),
-}
 
 
 class Database:
@@ -94,13 +60,10 @@ class Database:
         try:
             yield
         except DBAPIError as error:
-            code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF  # the rest says more of the same
-            message, remedy = _EXPLAINED.get(
-                code, (f"the database does not answer: {error.orig}", _OTHERWISE)
-            )
+            message, remedy = explained(error.orig)
             raise StoreError(message, place=self._place, remedy=remedy) from error
         except (json.JSONDecodeError, UnicodeDecodeError) as error:  # SQLite knows of no checksum
-            raise StoreError(_DAMAGED[0], place=self._place, remedy=_DAMAGED[1]) from error
+            raise StoreError(DAMAGED[0], place=self._place, remedy=DAMAGED[1]) from error
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
@@ -116,11 +79,13 @@ class Database:
         dialect = importlib.import_module(f"sqlalchemy.dialects.{self._engine.dialect.name}")
         return dialect.insert(table)
 
-    def _put(self, connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
-        """Insert rows in the place of those with the same primary key."""
+    def _put(
+        self, connection: Connection, table: Table, rows: list[dict[str, Any]], *, but: Sequence[str] = ()
+    ) -> None:
+        """Insert rows in the place of those with the same primary key, which keep their columns `but`."""
         statement = self._insert(table)
         keys = [column.name for column in table.primary_key]
-        values = {name: statement.excluded[name] for name in rows[0] if name not in keys}
+        values = {name: statement.excluded[name] for name in rows[0] if name not in (*keys, *but)}
         connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=values), rows)
 
     def _migrate(self) -> None:
@@ -128,20 +93,10 @@ class Database:
             if self._version(connection) == schema.HEAD:
                 return
         with self._engine.begin() as connection:
-            tables = inspect(connection).get_table_names()
             version = self._version(connection)
-            if version is not None and version > schema.HEAD:
-                raise SchemaError(
-                    f"this database is of version {version}, and this digest knows none after {schema.HEAD}",
-                    place=self._place,
-                    remedy="Install the newer digest again, or name another data_dir.",
-                )
-            if version is None and tables:
-                raise SchemaError(
-                    "this database belongs to another program",
-                    place=self._place,
-                    remedy="Name another database or data_dir.",
-                )
+            if version == schema.HEAD:  # by another process, for whose end we have waited
+                return
+            upgrade.recognise(version, inspect(connection).get_table_names(), self._place)
             if version is None:
                 # What the migrations would make, of which a test has proof, twenty times sooner.
                 schema.metadata.create_all(connection)
@@ -150,13 +105,9 @@ class Database:
                 )
                 connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": schema.HEAD})
                 return
-            from alembic import command
-            from alembic.config import Config
-
-            config = Config()
-            config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            copy = upgrade.upgrade(connection, version, self._place)
+        if copy is not None:
+            upgrade.settle(copy, version)
 
     def _version(self, connection: Connection) -> str | None:
         """The migration that a database is at."""

@@ -6,7 +6,13 @@ body       bytes, unpacked within limits
 network    proxies, and addresses that a page must not lead to
 """
 
-from digest.fetch.http.fetcher import HttpFetcher
-from digest.fetch.http.network import Network, Proxy
+import sys
+
+# httpx's own command line would bring rich and pygments along, which a tenth of a run's start is spent on;
+# where they are not installed it does without (httpx/__init__.py).
+sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # documented: import then fails
+
+from digest.fetch.http.fetcher import HttpFetcher  # noqa: E402
+from digest.fetch.http.network import Network, Proxy  # noqa: E402
 
 __all__ = ["HttpFetcher", "Network", "Proxy"]

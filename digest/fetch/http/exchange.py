@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import ssl
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import cached_property
 from urllib.parse import parse_qsl
@@ -16,7 +15,7 @@ import httpx
 from digest.core.model import Page, Request
 from digest.errors import FetchError
 from digest.fetch.http.body import ENCODINGS, Body, BodyError, CutShortError
-from digest.fetch.http.network import Network, Resolve, is_global
+from digest.fetch.http.network import Network, Resolve, is_global, literal
 
 _REDIRECTS = 5
 _MOVED = {301, 302, 303, 307, 308}  # RFC 9110, 15.4
@@ -123,11 +122,11 @@ class Exchange:
 
     async def _public_address(self, url: httpx.URL, *, asks_proxy: bool) -> str | None:
         """An address of the host that a page named; None where a proxy will look it up."""
-        try:
-            addresses = [str(ipaddress.ip_address(url.host))]
-        except ValueError:
-            if asks_proxy and url.host != "localhost":
-                return None
+        if (known := literal(url.host)) is not None:
+            addresses = [known]
+        elif asks_proxy:
+            return None
+        else:
             try:
                 addresses = list(await self._resolve(url.host, url.port or 0))
             except OSError as error:
@@ -166,6 +165,7 @@ class Exchange:
             fetched_at=now,
             etag=response.headers.get("etag"),
             last_modified=response.headers.get("last-modified"),
+            served_at=_served_at(response.headers),
         )
 
     @cached_property
@@ -295,6 +295,13 @@ def _limit(headers: httpx.Headers) -> float | None:
     value = headers.get("ratelimit", "")
     remaining, reset = _REMAINING.search(value), _RESET.search(value)
     return float(reset[1]) if remaining and reset and int(remaining[1]) == 0 else None
+
+
+def _served_at(headers: httpx.Headers) -> datetime | None:
+    """When an answer was sent; one from a cache has an age, too (RFC 9111, 5.1)."""
+    made, age = _instant(headers.get("date", "")), headers.get("age", "")
+    seconds = int(age) if re.fullmatch("[0-9]{1,9}", age) else 0
+    return None if made is None else made + timedelta(seconds=seconds)
 
 
 def _instant(value: str) -> datetime | None:
