@@ -42,7 +42,7 @@ from digest.core.model import (
     Summary,
 )
 from digest.core.shelf import MADE, shelf
-from digest.errors import ConfigError, DigestError, PluginError, SourceError
+from digest.errors import ConfigError, DigestError, PluginError, SourceError, StoreError
 from digest.orders import Told
 from digest.pipeline import Collected, Composed, Outputs
 from digest.ports import Ranker, Reader, Secret, Source
@@ -352,13 +352,15 @@ class App:
 
         The place begins at `data_dir`, because mails and public pages repeat it.
         """
+        from digest.deliver import put
+
         if self.is_rehearsal:
             return None
         suffix = mimetypes.guess_extension(page.media_type or "") or ".txt"
         path = self.config.data_dir / "kept" / (re.sub(r"[^\w.-]+", "-", source) + suffix)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(page.content)
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            put(path.with_name(f".{path.name}"), path, page.content, handing_over=lambda: None)
         except OSError:
             return None  # the page could not be read: that is what there is to say
         return f"data_dir/kept/{path.name}"
@@ -542,8 +544,7 @@ class App:
         with tempfile.TemporaryDirectory(prefix="digest-") as folder:
             original, copy = Path(self.config.database.removeprefix(prefix)), Path(folder) / "digest.db"
             if original.is_file():
-                with closing(sqlite3.connect(original)) as source, closing(sqlite3.connect(copy)) as target:
-                    source.backup(target)
+                _copy(original, copy)
             yield replace(
                 self,
                 config=replace(self.config, data_dir=Path(folder), database=f"{prefix}{copy}"),
@@ -555,6 +556,18 @@ class App:
         """Who asks, honestly, with a contact where one was given (RFC 9110, 10.1.5)."""
         contact = f" (+mailto:{self.config.contact})" if self.config.contact else ""
         return f"digest/{version('digest')}{contact}"
+
+
+def _copy(original: Path, copy: Path) -> None:
+    """Copy a database as it is at this moment. Raises StoreError."""
+    try:
+        with closing(sqlite3.connect(original)) as source, closing(sqlite3.connect(copy)) as target:
+            source.backup(target)
+    except sqlite3.Error as error:
+        from digest.store.faults import explained
+
+        message, remedy = explained(error)
+        raise StoreError(message, place=str(original), remedy=remedy) from error
 
 
 def _of_recipients(profile: Profile, stopped: Mapping[str, datetime]) -> dict[str, datetime]:

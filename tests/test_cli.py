@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import email
 import email.policy
-import io
 import json
-import os
 import re
 import shutil
 import socket
@@ -32,7 +30,6 @@ from smtp_server import (
     HANG_UP,
     MESSAGE,
     STARTED,
-    UNASKED,
     ScriptedServer,
     recording_server,
 )
@@ -717,69 +714,7 @@ def test_it_runs_as_a_module() -> None:
     assert "version" in done.stdout
 
 
-def test_a_check_looks_at_everything(tmp_path: Path, run: Run) -> None:
-    config = configure(tmp_path)
-    assert run("check", "--config", config) == 0
-    assert "feeds and archive alone" in run.out
-    assert "feeds       found at http://127.0.0.1:8470, by `digest serve`" in run.out
-    text = config.read_text(encoding="utf-8")
-    config.write_text(f'{text}[feeds]\nbase_url = "https://me.example.org"\n', encoding="utf-8")
-    assert run("check", "--config", config) == 0
-    assert "found at" not in run.out
-    config.write_text(text, encoding="utf-8")
-    (tmp_path / "file").write_text("")
-    config.write_text(config.read_text().replace('"public"', '"file/public"'))
-    assert run("check", "--config", config) == 2
-    assert "cannot be written" in run.out
-    with ScriptedServer([(UNASKED, "554 go away")]) as server:
-        configure(tmp_path, port=server.port)
-        assert run("check", "--config", config, "--online", "--json") == 1
-    findings = {finding["subject"]: finding for finding in json.loads(run.out)}
-    assert not findings["mail"]["ok"]
-    assert "go away" in findings["mail"]["detail"]
-    assert findings["secret"]["ok"]
-
-
 # --- setting up -------------------------------------------------------------------------------
-
-
-def test_init_writes_a_configuration_that_works_and_never_overwrites(tmp_path: Path, run: Run) -> None:
-    assert run("init", "--yes", "--dir", tmp_path / "mine") == 0
-    config = tmp_path / "mine" / "digest.toml"
-    assert run("check", "--config", config) == 0
-    config.write_text("# mine")
-    assert run("init", "--yes", "--dir", tmp_path / "mine") == 2
-    assert "there already" in run.err
-    assert config.read_text() == "# mine"
-
-
-def test_init_puts_the_answers_into_the_commented_file(
-    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    answers = "Swin, gaze\nnobody\nAda <ada@example.net>\nmail.example.net\nearly\n06:30\n~/inbox\n"
-    monkeypatch.setattr("sys.stdin", io.StringIO(answers))
-    assert run("init", "--dir", tmp_path / "mine") == 0
-    loaded = load(tmp_path / "mine" / "digest.toml")
-    assert loaded.email is not None
-    assert (loaded.email.host, loaded.email.sender) == ("mail.example.net", "Digest <ada@example.net>")
-    assert loaded.email.username == "ada@example.net"
-    (profile,) = loaded.profiles
-    assert profile.recipients == ("Ada <ada@example.net>",)
-    assert [interest.keywords for interest in profile.interests] == [("Swin",), ("gaze",)]
-    assert profile.schedule is not None
-    assert profile.schedule.at[0].isoformat() == "06:30:00"
-    assert [source.kind for source in loaded.sources] == ["huggingface", "file"]
-    assert "digest secret set digest-smtp" in run.out
-
-
-def test_init_without_an_address_makes_feeds_alone(
-    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO("gaze\n\n\n\n"))
-    assert run("init", "--dir", tmp_path / "mine") == 0
-    loaded = load(tmp_path / "mine" / "digest.toml")
-    assert loaded.email is None
-    assert loaded.profiles[0].channels == ("feeds", "archive")
 
 
 def test_the_example_configuration_is_right_as_it_stands() -> None:
@@ -864,31 +799,6 @@ def test_without_a_network_a_live_source_is_reported_and_the_rest_goes_on(
     assert "Composed    me: 1 paper of 3: Swin 1" in run.out
     assert run("status", "--config", config) == 0
     assert "huggingface: failed" in run.out
-
-
-def test_on_a_terminal_one_sees_what_is_still_awaited(tmp_path: Path) -> None:
-    extra = "".join(
-        f'[[sources]]\nkind = "file"\nname = "folder {n}"\npaths = ["inbox/"]\n' for n in range(4)
-    )
-    config = configure(tmp_path, extra=extra)
-    (tmp_path / "inbox" / "one.txt").write_text(SWIN_PAGE, encoding="utf-8")
-    terminal, other_end = os.openpty()
-    environ = os.environ | {"TERM": "xterm", "COLUMNS": "100"}
-    done = subprocess.run(
-        [sys.executable, "-m", "digest", "collect", "--config", config],
-        stdout=subprocess.PIPE,
-        stderr=other_end,
-        check=False,
-        env=environ,
-    )
-    os.close(other_end)
-    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", os.read(terminal, 100_000).decode())
-    os.close(terminal)
-    assert done.returncode == 0
-    assert "waiting for folder 0, folder 1, folder 2 and 2 more" in shown
-    assert "Collecting" in shown
-    lines = done.stdout.decode().splitlines()
-    assert [line.split(":")[0] for line in lines[:2]] == ["Collected   folder 0", "Collected   folder 1"]
 
 
 def test_a_dry_run_needs_sqlite(tmp_path: Path, run: Run) -> None:
