@@ -6,16 +6,21 @@ the configuration or a secret; 3 another run is active and `--no-wait` was given
 
 from __future__ import annotations
 
+import gc
 import importlib
 import keyword
 import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import click
 
 from digest.errors import BusyError, ConfigError, CredentialError, DigestError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 # Where each command stands; its module is imported when it is called.
 _COMMANDS = {
@@ -43,6 +48,8 @@ _COMMANDS = {
     "schedule": "schedule",
     "serve": "serve",
     "access": "access",
+    "completion": "completion",
+    "man": "man",
 }
 _HELP = {
     "demo": "Try it now: a bundled page, no network, no configuration.",
@@ -69,7 +76,13 @@ _HELP = {
     "schedule": "Stay and run whenever a digest is due.",
     "serve": "Feeds, archive pages and health over HTTP.",
     "access": "Who may read what is served.",
+    "completion": "What makes a shell complete commands.",
+    "man": "The manual page.",
 }
+
+
+_MANY = 50_000
+"""New objects between two looks for cycles among them: importing makes nearly none, and 700 cost a tenth."""
 
 
 class _LazyGroup(click.Group):
@@ -87,12 +100,36 @@ class _LazyGroup(click.Group):
         command: click.Command = getattr(module, name)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in _COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
+            from difflib import get_close_matches
+
+            near = get_close_matches(name, _COMMANDS, n=1)
+            ctx.fail(f"No such command {name!r}." + (f" Did you mean {near[0]!r}?" if near else ""))
+        return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        # The group's own would import every command for its help.
+        from click.shell_completion import CompletionItem
+
+        commands = [
+            CompletionItem(name, help=text) for name, text in _HELP.items() if name.startswith(incomplete)
+        ]
+        return [*commands, *click.Command.shell_complete(self, ctx, incomplete)]
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(_HELP.items()))
 
 
-@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="`digest demo` shows what it is about; `digest init` begins. `digest man | man -l -` tells all.",
+)
 @click.version_option(package_name="digest")
 def cli() -> None:
     """Your own Daily Papers: new papers, filtered by what you care about."""
@@ -102,8 +139,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and leave with its exit code."""
     # What people read and like is nobody else's business: database, logs, kept pages, mails as files.
     os.umask(0o077)
+    gc.set_threshold(_MANY)
     try:
-        code = cli.main(arguments, prog_name="digest", standalone_mode=False)
+        code = cli.main(arguments, prog_name="digest", standalone_mode=False, color=colour())
     except DigestError as error:
         code = fail(error)
     except click.ClickException as error:
@@ -122,12 +160,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(code or 0)
 
 
+def colour() -> bool | None:
+    """Whether to print colours and other styles; None: each stream does where it is a terminal.
+
+    As Python does (https://docs.python.org/3/using/cmdline.html#using-on-controlling-color): NO_COLOR
+    (https://no-color.org) before FORCE_COLOR (https://force-color.org) before TERM=dumb.
+    """
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return False if os.environ.get("TERM") == "dumb" else None
+
+
 def fail(error: DigestError) -> int:
     """Say what went wrong, and give the exit code for it."""
     from digest.redaction import redacted
 
     with suppress(OSError):  # as in `output.line`
-        click.echo(f"{click.style('digest:', fg='red')} {redacted(str(error))}", err=True)
+        click.echo(f"{click.style('digest:', fg='red')} {redacted(str(error))}", err=True, color=colour())
     return exit_code(error)
 
 

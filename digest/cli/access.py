@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from digest.cli import options
+from digest.cli import options, values
 from digest.cli.output import document, line, printable
 from digest.errors import DigestError
 
 
-@click.group()
+@click.group(epilog="Example: digest access add ada --profile vision")
 def access() -> None:
     """Who may read what `digest serve` serves."""
 
@@ -17,7 +17,9 @@ def access() -> None:
 @access.command()
 @click.argument("name")
 @options.config
-@click.option("--profile", metavar="PROFILE", help="Its feeds and archive alone.")
+@click.option(
+    "--profile", metavar="NAME", shell_complete=values.profiles, help="Its feeds and archive alone."
+)
 def add(name: str, config: str | None, profile: str | None) -> None:
     """Let somebody read, by a secret that is shown once."""
     import secrets

@@ -10,7 +10,7 @@ from digest.cli import options
 from digest.cli.output import count, line, title
 
 
-@click.command()
+@click.command(epilog="Example: digest demo --out trial")
 @options.out
 def demo(out: str | None) -> None:
     """Run the whole line on a bundled sample page: no network, no account, no configuration."""

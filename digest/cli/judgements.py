@@ -7,19 +7,21 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from digest.cli import fail, options
-from digest.cli.output import count, document, line, title
+from digest.cli import fail, options, values
+from digest.cli.output import count, document, line, progress, row, title
 
 if TYPE_CHECKING:
     from digest.core.model import Opinion, Paper
 
 _FEW = 10  # papers that are named one by one
+_WIDE = 24  # of the column of ids, which a longer one leaves
 
-_papers = click.argument("papers", nargs=-1, required=True, metavar="PAPER…")
+# A shell offers files; nobody could choose from all ids.
+_papers = click.argument("papers", nargs=-1, required=True, metavar="PAPER…", shell_complete=values.files)
 _no_fetch = click.option("--no-fetch", is_flag=True, help="Look up nothing online.")
 
 
-@click.command()
+@click.command(epilog="Example: digest like 2503.01234 library.bib")
 @_papers
 @options.config
 @options.profile
@@ -68,9 +70,10 @@ def _judge(
     person = app.profile(profile)
     done, not_done = ("Forgotten", "Unknown") if opinion is None else (f"{opinion.title()}d", "As before")
     with app.store() as store:
-        meant = app.find_papers(
-            store, person, named, online=online, forgetting=opinion is None, announce=announce
-        )
+        with progress("Looking up"):
+            meant = app.find_papers(
+                store, person, named, online=online, forgetting=opinion is None, announce=announce
+            )
         if len(meant.papers) <= _FEW:
             for paper in meant.papers:
                 changed = store.judge(person.name, [paper], opinion, now=now())
@@ -112,9 +115,9 @@ def likes(config: str | None, profile: str | None, *, as_json: bool) -> None:
         line("", "`digest like PAPER…` says it, by id, title or address, or of a whole library in a file.")
         return
     zone = ZoneInfo(app.config.timezone)
-    width = max(len(one.paper.id) for one in judgements)
+    width = min(_WIDE, max(len(one.paper.id) for one in judgements))
     for one in judgements:
         day = f"{one.at.astimezone(zone):%Y-%m-%d}"
-        click.echo(f"{day}  {one.opinion:7}  {one.paper.id:{width}}  {title(one.paper)}")
+        row(f"{day}  {one.opinion:7}  {one.paper.id:{width}}", title(one.paper))
     liked = sum(one.opinion == "like" for one in judgements)
     click.echo(f"{liked} liked, {len(judgements) - liked} disliked", err=True)

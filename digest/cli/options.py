@@ -9,18 +9,27 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from digest.cli import values
+
 if TYPE_CHECKING:
     from digest.app import App
 
 config = click.option(
     "--config",
     metavar="FILE",
+    shell_complete=values.files,
     help="The configuration; without: $DIGEST_CONFIG, ./config/digest.toml, yours.",
 )
-profile = click.option("--profile", metavar="NAME", help="Only this profile.")
+profile = click.option("--profile", metavar="NAME", shell_complete=values.profiles, help="Only this profile.")
 at = click.option("--at", metavar="ISO", help="As if it were this time, such as 2026-11-20T07:00.")
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
-out = click.option("--out", metavar="DIR", default=None, type=click.Path(file_okay=False), help="Where to.")
+out = click.option(
+    "--out",
+    metavar="DIR",
+    default=None,
+    type=click.Path(file_okay=False),
+    help="Where to write; without: a folder here.",
+)
 
 
 def load(path: str | None, *, collects: bool = False) -> App:

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from digest.cli import options
-from digest.cli.output import document, line, printable
-from digest.cli.status import as_values
+from digest.cli import options, values
+from digest.cli.output import document, line, printable, say
 from digest.core.model import DeliveryState
 from digest.errors import DigestError
 from digest.redaction import redacted
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from digest.store.store import Store
 
 
+_number = click.argument("number", type=int, metavar="ID", shell_complete=values.deliveries)
 _DECISIONS = {
     "sent": DeliveryState.SENT,
     "resend": DeliveryState.PLANNED,
@@ -25,7 +25,7 @@ _DECISIONS = {
 }
 
 
-@click.group(invoke_without_command=True)
+@click.group(invoke_without_command=True, epilog="Example: digest outbox retry --all-failed")
 @click.pass_context
 @options.config
 def outbox(ctx: click.Context, config: str | None) -> None:
@@ -41,7 +41,8 @@ def outbox(ctx: click.Context, config: str | None) -> None:
     "states",
     multiple=True,
     type=click.Choice(list(DeliveryState), case_sensitive=False),
-    help="Only those in this state; may be given more than once.",
+    metavar="STATE",
+    help=f"Only those in this state; repeatable: {', '.join(DeliveryState)}.",
 )
 @click.pass_obj
 @options.config
@@ -50,6 +51,8 @@ def list_(
     outer: str | None, config: str | None, states: tuple[DeliveryState, ...] = (), *, as_json: bool = False
 ) -> None:
     """List deliveries, oldest first."""
+    from digest.cli.status import as_values
+
     with options.load(config or outer).store() as store:
         deliveries = store.listed(*states)
     if as_json:
@@ -62,12 +65,14 @@ def list_(
 
 
 @outbox.command()
-@click.argument("number", type=int, metavar="ID")
+@_number
 @click.option("--eml", is_flag=True, help="The message itself, byte for byte.")
 @click.pass_obj
 @options.config
 def show(outer: str | None, config: str | None, number: int, *, eml: bool) -> None:
     """Show one delivery, and the headers of its mail."""
+    from digest.cli.status import as_values
+
     with options.load(config or outer).store() as store:
         delivery = _found(store, number)
     content = delivery.message or b""
@@ -79,11 +84,13 @@ def show(outer: str | None, config: str | None, number: int, *, eml: bool) -> No
             line(name.replace("_", " "), _words(str(value)))
     if delivery.channel == "email":
         headers = content.partition(b"\r\n\r\n")[0].decode("utf-8", "replace")
-        click.echo("\n" + "\n".join(map(_words, headers.splitlines())))
+        click.echo()
+        for header in headers.splitlines():
+            say(_words(header), hang=4)
 
 
-@outbox.command()
-@click.argument("number", type=int, metavar="ID", required=False)
+@outbox.command(short_help="Hand a delivery over again with the next run.")
+@click.argument("number", type=int, metavar="ID", required=False, shell_complete=values.deliveries)
 @click.option("--all-failed", is_flag=True, help="Everything that has failed.")
 @click.pass_obj
 @options.config
@@ -98,8 +105,8 @@ def retry(outer: str | None, config: str | None, number: int | None, *, all_fail
         line("Planned", f"{store.retry_failed()} that had failed")
 
 
-@outbox.command()
-@click.argument("number", type=int, metavar="ID")
+@outbox.command(short_help="Decide about a delivery that is uncertain or failed.")
+@_number
 @click.option("--sent", "decision", flag_value="sent", help="It has arrived.")
 @click.option("--resend", "decision", flag_value="resend", help="It has not; send it again.")
 @click.option("--drop", "decision", flag_value="drop", help="It need not arrive any more.")
@@ -113,7 +120,7 @@ def resolve(outer: str | None, config: str | None, number: int, decision: str | 
 
 
 @outbox.command()
-@click.argument("profile")
+@click.argument("profile", shell_complete=values.profiles)
 @click.argument("address")
 @click.pass_obj
 @options.config

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from digest.cli import options
-from digest.cli.output import count, document, line, printable, title
+from digest.cli.output import INDENT, count, document, line, printable, progress, say, title
 from digest.errors import DigestError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _AROUND = 36  # characters on both sides of a hit
 _PLACES = 2  # of one keyword in one field; the others are counted
 
 
-@click.command()
+@click.command(epilog="Example: digest papers 'title:swin AND \"lip sync\"'")
 @click.argument("query", required=False)
 @options.config
 @options.as_json
@@ -42,11 +42,12 @@ def papers(query: str | None, config: str | None, limit: int, *, as_json: bool) 
         document([paper_document(stored.paper) for stored in found[:limit]])
         return
     for stored in found[:limit]:
-        click.echo(f"{stored.first_seen:%Y-%m-%d}  {stored.paper.id}\n            {title(stored.paper)}")
+        say(f"{stored.first_seen:%Y-%m-%d}  {stored.paper.id}")
+        say(" " * INDENT + title(stored.paper), hang=INDENT)
     click.echo(count(len(found), "paper") + (f", {limit} shown" if len(found) > limit else ""), err=True)
 
 
-@click.command()
+@click.command(epilog="Example: digest explain 2503.01234")
 @click.argument("paper")
 @options.config
 @options.profile
@@ -60,7 +61,7 @@ def explain(paper: str, config: str | None, profile: str | None, at: str | None,
     app = options.load(config)
     profiles = app.profiles(profile)
     moment = options.instant(at, app.config.timezone)
-    with app.store() as store:
+    with app.store() as store, progress("Explaining"):
         found = [
             (stored, [pipeline.explain(store, one, stored, app.ranker, now=moment) for one in profiles])
             for stored in store.find_papers(paper)
@@ -84,7 +85,7 @@ def explain(paper: str, config: str | None, profile: str | None, at: str | None,
     for number, (stored, explanations) in enumerate(found):
         if number:
             click.echo()
-        click.secho(title(stored.paper), bold=True)
+        say(click.style(title(stored.paper), bold=True), hang=2)
         seen = f"{stored.first_seen.astimezone(zone):%a %d %b %Y, %H:%M}"
         line("", f"{stored.paper.id}, first seen {seen} on {', '.join(_sources(stored))}")
         for one in explanations:
@@ -104,7 +105,7 @@ def _explain(explanation: Explanation, stored: StoredPaper, zone: ZoneInfo) -> N
     for outcome, parts in explanation.outcomes:
         name = outcome.interest.interest.name
         if outcome.satisfied:
-            line("", click.style(f"  {name}: wanted, {_sum(parts)}", fg="green"))
+            line("", "  " + click.style(f"{name}: wanted, {_sum(parts)}", fg="green"))
         else:
             would = f"; would be {_sum(parts)}" if parts else ""
             line("", f"  {name}: not wanted: {'; '.join(map(_lacking, outcome.missing))}{would}")

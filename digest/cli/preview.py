@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from digest.cli import options
-from digest.cli.output import count, line
+from digest.cli import options, values
+from digest.cli.output import count, line, progress
 
 
-@click.command()
-@click.argument("profile", required=False)
+@click.command(epilog="Example: digest preview --open")
+@click.argument("profile", required=False, shell_complete=values.profiles)
 @options.config
 @options.at
 @options.out
@@ -21,8 +21,11 @@ def preview(profile: str | None, config: str | None, at: str | None, out: str | 
     app = options.load(config)
     folder = Path(out or "digest-preview").absolute()
     moment = options.instant(at, app.config.timezone)
-    for digest, written in app.preview(app.profiles(profile), folder, at=moment):
-        page = written / "digest.html"
-        line(digest.profile, f"{count(len(digest.recommendations), 'paper')} of {digest.scanned}: {page}")
-        if open_:
-            click.launch(page.as_uri())
+    profiles = app.profiles(profile)
+    with progress("Composing", total=len(profiles)) as done:
+        for digest, written in app.preview(profiles, folder, at=moment):
+            page = written / "digest.html"
+            line(digest.profile, f"{count(len(digest.recommendations), 'paper')} of {digest.scanned}: {page}")
+            done(digest.profile)
+            if open_:
+                click.launch(page.as_uri())

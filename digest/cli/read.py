@@ -6,13 +6,13 @@ from datetime import datetime
 
 import click
 
-from digest.cli import fail, options
-from digest.cli.output import count, document, title
+from digest.cli import fail, options, values
+from digest.cli.output import count, document, progress, row, say, title
 from digest.errors import DigestError
 
 
-@click.command()
-@click.argument("files", nargs=-1, required=True, metavar="FILE…")
+@click.command(epilog='Example: digest read "Daily Papers.html" https://example.org/feed.xml')
+@click.argument("files", nargs=-1, required=True, metavar="FILE…", shell_complete=values.files)
 @options.as_json
 @click.option(
     "--captured-on",
@@ -29,7 +29,8 @@ def read(files: tuple[str, ...], captured_on: datetime | None, *, as_json: bool)
     documents: list[object] = []
     for file in files:
         try:
-            reading = app.read(file, captured_on=captured_on.date() if captured_on else None)
+            with progress("Reading"):
+                reading = app.read(file, captured_on=captured_on.date() if captured_on else None)
         except DigestError as error:
             code = max(code, fail(error))
             continue
@@ -37,13 +38,13 @@ def read(files: tuple[str, ...], captured_on: datetime | None, *, as_json: bool)
             documents.append(reading_document(reading))
             continue
         captured = f", captured on {reading.captured_on}" if reading.captured_on else ""
-        click.echo(f"{file}: {count(len(reading.listings), 'paper')} (layout {reading.layout}{captured})")
+        say(f"{file}: {count(len(reading.listings), 'paper')} (layout {reading.layout}{captured})", hang=2)
         for note in reading.notes:
-            click.secho(f"  {note}", fg="yellow")
+            say("  " + click.style(note, fg="yellow"), hang=4)
         for listing in reading.listings:
             paper = listing.paper
             day = paper.published.isoformat() if paper.published else " " * 10
-            click.echo(f"  {day}  {title(paper)}")
+            row(f"  {day}", title(paper))
     if as_json and documents:
         document(documents[0] if len(files) == 1 else {"pages": documents})
     return code

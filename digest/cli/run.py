@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING
 import click
 
 from digest.cli import exit_code, options
-from digest.cli.output import progress
 from digest.cli.telling import Telling, telling
 from digest.core.model import Channel, DeliveryState, RunReport
 from digest.errors import BusyError, DigestError, LimitReachedError
 from digest.orders import Stop, Told, until_terminated
-from digest.sending import OF_THE_SERVER
 
 if TYPE_CHECKING:
     from digest.app import App
@@ -29,7 +27,7 @@ _WAIT = 10.0
 no_wait = click.option("--no-wait", is_flag=True, help="Exit with 3 at once while another run is active.")
 
 
-@click.command()
+@click.command(epilog="`digest run --dry-run` shows what would come.")
 @options.config
 @options.profile
 @options.at
@@ -108,7 +106,7 @@ class Work:
     def collect(self) -> int:
         """Read the sources; gives the exit code."""
         names = [source.name for source in self._app.sources]
-        with progress("Collecting", names) as done:
+        with self._telling.progress("Collecting", names) as done:
             reports = list(self._app.collect(self._store, at=self._at, done=done))
         self.read_nothing = bool(reports) and all(report.error for report in reports)
         self._count(
@@ -124,18 +122,24 @@ class Work:
     def compose(self, profiles: Sequence[Profile], *, verb: str = "Composed") -> int:
         """Compose what is due; gives the exit code."""
         due: set[str] = set()
-        for composed in self._app.compose(self._store, profiles, at=self._at):
-            self._telling.composed(composed, self._at, verb)
-            due.add(composed.profile.name)
-            self._count(digests=composed.digest is not None)
+        with self._telling.progress("Composing") as done:
+            for composed in self._app.compose(self._store, profiles, at=self._at):
+                self._telling.composed(composed, self._at, verb)
+                due.add(composed.profile.name)
+                self._count(digests=composed.digest is not None)
+                done(composed.profile.name)
         self._telling.not_due([one for one in profiles if one.name not in due], self._at)
         return self.code
 
     def dispatch(self, channels: Container[Channel] | None = None) -> int:
         """Hand over what is due, by these channels or all; gives the exit code."""
+        from digest.sending import OF_THE_SERVER
+
         done = self._app.dispatch(self._store, at=self._at, pause=self._stop.wait, channels=channels)
-        with closing(done):
+        waiting = self._store.count(DeliveryState.PLANNED)
+        with closing(done), self._telling.progress("Delivering", total=waiting) as count:
             for one in done:
+                count(one.delivery.profile)
                 self._telling.dispatched(one, self._at)
                 self._ended(0 if one.error is None else exit_code(one.error))
                 if one.delivery.channel == "email" and isinstance(

@@ -28,7 +28,7 @@ _LOCKS, _MAY_BE_BACK = 6, 3  # four hours for a login, half an hour for a networ
 _LONGEST_REST = timedelta(hours=5)
 
 
-@click.command()
+@click.command(epilog="Example: digest schedule --serve")
 @options.config
 @click.option("--serve", is_flag=True, help="Answer over HTTP meanwhile, as `digest serve` does.")
 @served

@@ -6,16 +6,19 @@ import os
 
 import click
 
+from digest.cli import values
 from digest.cli.output import line
 
+_name = click.argument("name", shell_complete=values.secrets)
 
-@click.group()
+
+@click.group(epilog="Example: digest secret set digest-smtp")
 def secret() -> None:
     """Keep a password in the system's keyring; it is never printed."""
 
 
 @secret.command("set")
-@click.argument("name")
+@_name
 @click.password_option(
     "--value",
     prompt="Secret",
@@ -33,7 +36,7 @@ def set_(name: str, value: str) -> None:
 
 
 @secret.command()
-@click.argument("name")
+@_name
 def test(name: str) -> None:
     """Say whether a secret can be read."""
     from digest import credentials
@@ -43,7 +46,7 @@ def test(name: str) -> None:
 
 
 @secret.command()
-@click.argument("name")
+@_name
 def forget(name: str) -> None:
     """Remove a secret."""
     from digest import credentials

@@ -21,14 +21,20 @@ def served(command: Callable[..., Any]) -> Callable[..., Any]:
     """Where the server listens, and to whom."""
     for option in (
         click.option("--public", is_flag=True, help="Anybody may read."),
-        click.option("--port", default=8470, show_default=True, type=click.IntRange(0, 65535)),
+        click.option(
+            "--port",
+            default=8470,
+            show_default=True,
+            type=click.IntRange(0, 65535),
+            help="The port; 0 takes a free one.",
+        ),
         click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at."),
     ):
         command = option(command)
     return command
 
 
-@click.command()
+@click.command(epilog="Example: digest serve --port 8470")
 @options.config
 @served
 def serve(config: str | None, host: str, port: int, *, public: bool) -> None:

@@ -14,10 +14,9 @@ from zoneinfo import ZoneInfo
 import click
 
 from digest.cli import options
-from digest.cli.output import count, document, line, moment, paragraph, printable, span
+from digest.cli.output import count, document, line, moment, printable, span
 from digest.core import slots
 from digest.core.model import DeliveryState, Schedule
-from digest.health import OPEN, PATIENCE, needs_somebody, overdue, reports
 from digest.redaction import redacted
 
 if TYPE_CHECKING:
@@ -52,12 +51,14 @@ class _State(NamedTuple):
     piles: Sequence[Pile]
 
 
-@click.command()
+@click.command(epilog="`digest status --json` is for programs that watch.")
 @options.config
 @options.at
 @options.as_json
 def status(config: str | None, at: str | None, *, as_json: bool) -> None:
     """What ran, what is owed, what failed, and what to do."""
+    from digest.health import OPEN
+
     app = options.load(config)
     now = options.instant(at, app.config.timezone)
     with app.store() as store:
@@ -72,7 +73,9 @@ def status(config: str | None, at: str | None, *, as_json: bool) -> None:
 
 
 def _look(app: App, store: Store, now: datetime) -> _State:
-    last, read = store.last_run(), reports(app.config, store)
+    from digest import health
+
+    last, read = store.last_run(), health.reports(app.config, store)
     return _State(
         at=now,
         last=last,
@@ -81,8 +84,8 @@ def _look(app: App, store: Store, now: datetime) -> _State:
         complete={one.source: store.last_complete(one.source, now) for one in read if one.fell_short},
         made=store.all_progress(),
         stopped=app.all_stopped(store),
-        overdue=overdue(app.config.profiles, store, at=now, since=now),
-        piles=store.piles(*OPEN),
+        overdue=health.overdue(app.config.profiles, store, at=now, since=now),
+        piles=store.piles(*health.OPEN),
     )
 
 
@@ -112,6 +115,8 @@ class _Told:
     # --- what is wrong ------------------------------------------------------------------------
 
     def _what_needs_somebody(self) -> Iterator[Concern]:
+        from digest.health import PATIENCE
+
         state = self._state
         if state.last is not None and state.last.error is not None:
             yield Concern(f"The last run broke off: {state.last.error}", "digest run")
@@ -143,6 +148,8 @@ class _Told:
 
     def _piles(self, *, needing: bool) -> Iterator[tuple[str, str, list[Pile]]]:
         """What stands for the same reason in the same state: how many of what, and why."""
+        from digest.health import needs_somebody
+
         found: dict[tuple[object, ...], list[Pile]] = {}
         for pile in self._state.piles:
             if needs_somebody(pile, self._app.config.email, self._state.at) == needing:
@@ -367,7 +374,7 @@ def _names(names: Iterable[str]) -> str:
 
 
 def _say(label: str, text: str, *, colour: str | None = None) -> None:
-    paragraph(label, printable(redacted(text)), colour=colour)
+    line(label, printable(redacted(text)), colour=colour)
 
 
 def _say_more(number: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime, timedelta
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from digest.cli import exit_code, fail
-from digest.cli.output import count, line
+from digest.cli.output import count, line, progress
 from digest.core import slots
 from digest.core.model import DeliveryState
 from digest.errors import DigestError
@@ -50,6 +50,14 @@ class Telling:
 
         with log.written(self._form):
             yield
+
+    def progress(
+        self, label: str, names: Sequence[str] = (), *, total: int = 0
+    ) -> AbstractContextManager[Callable[[str], None]]:
+        """What `output.progress` gives; none beside lines for machines."""
+        return (
+            progress(label, names, total=total) if self._form == "lines" else nullcontext(lambda _name: None)
+        )
 
     def collected(self, report: SourceReport, at: datetime) -> None:
         """How reading one source went."""

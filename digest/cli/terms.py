@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import click
 
-from digest.cli import options
-from digest.cli.output import document, line, printable
+from digest.cli import options, values
+from digest.cli.output import document, line, printable, progress, say
 
 _SHOWN = 15
 _ORIGINS = {"related": "learned", "liked": "likes", "pinned": "pinned"}
 _ADVICE = 'In an interest, pin = ["word"] makes a word count and ban = ["word"] makes one never count.'
 
 
-@click.command()
-@click.argument("profile", required=False)
+@click.command(epilog="Example: digest terms vision --all")
+@click.argument("profile", required=False, shell_complete=values.profiles)
 @click.option("--all", "everything", is_flag=True, help=f"Every word, not {_SHOWN} of each interest at most.")
 @options.config
 @options.as_json
@@ -24,7 +24,7 @@ def terms(profile: str | None, config: str | None, *, everything: bool, as_json:
 
     app = options.load(config)
     chosen = app.profile(profile)
-    with app.store() as store:
+    with app.store() as store, progress("Learning"):
         found = [
             (interest, list(words))
             for interest, words in pipeline.learned(store, chosen, app.ranker, now=now())
@@ -43,7 +43,7 @@ def terms(profile: str | None, config: str | None, *, everything: bool, as_json:
         )
         return
     for interest, words in found:
-        click.secho(printable(interest.name), bold=True)
+        say(click.style(printable(interest.name), bold=True))
         if not words:
             line("", "nothing yet: too few papers are stored, or none of them answers it")
         for origin, label in _ORIGINS.items():
@@ -54,4 +54,4 @@ def terms(profile: str | None, config: str | None, *, everything: bool, as_json:
                 line(label, ", ".join(f"{printable(word)} {weight:.1f}" for word, weight in shown) + more)
         if interest.ban:
             line("banned", ", ".join(map(printable, interest.ban)))
-    click.echo(_ADVICE, err=True)
+    say(_ADVICE, err=True)

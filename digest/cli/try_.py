@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from digest.cli import options
-from digest.cli.output import count, document, line
+from digest.cli import options, values
+from digest.cli.output import INDENT, cells, coloured, count, document, line, progress, say, shortened, width
 
 if TYPE_CHECKING:
     from digest.core.backtest import Backtest, Day, Doubt, Hit
@@ -18,21 +18,25 @@ if TYPE_CHECKING:
 
 _SHOWN = 20
 _FOREIGN = 5  # of the hits to look at first
-_INDENT = 12  # as wide as the label of `line`
 _NARROWEST = 24
-_WIDEST = 110  # longer lines are hard to read
-_NAME = 32
+_NAME = 32  # cells of the column of keywords on a terminal, and what stands behind it
+_NUMBERS = 14
 _HEIGHT = 3  # of the chart, in lines
 _SCALE = 21  # what stands to the right of it: "  12 hits in 31 days"
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _SPACE = re.compile(r"\s+")
 
 
-@click.command("try")
+@click.command("try", epilog='Example: digest try Swin "talking face" =SAM --exclude survey --days 90')
 @click.argument("keywords", metavar="KEYWORD…", nargs=-1)
 @click.option("--query", metavar="QUERY", help="Words combined, as `query` in a profile.")
 @click.option("--exclude", metavar="KEYWORD", multiple=True, help="What a paper must not have; repeatable.")
-@click.option("--profile", metavar="NAME|FILE.toml", help="All interests of a profile, instead of keywords.")
+@click.option(
+    "--profile",
+    metavar="NAME|FILE.toml",
+    shell_complete=values.profiles,
+    help="All interests of a profile, instead of keywords.",
+)
 @click.option(
     "--days",
     default=30,
@@ -58,7 +62,7 @@ def try_(  # noqa: PLR0913 - as many as the command has options
 ) -> None:
     """What keywords would have found in what is stored, and what looks false in it; records nothing.
 
-    A KEYWORD is one of `keywords = […]` in a profile: digest try Swin "talking face" "=SAM".
+    A KEYWORD is one of `keywords = […]` in a profile.
     """
     from digest.core.model import Interest, Profile
 
@@ -69,7 +73,8 @@ def try_(  # noqa: PLR0913 - as many as the command has options
     app = options.load(config)
     interest = Interest(query or ", ".join(keywords), keywords=keywords, exclude=exclude, query=query)
     tried = app.trial(profile) if profile is not None else Profile("try", "try", (interest,))
-    result = app.backtest(tried, at=options.instant(at, app.config.timezone), days=days)
+    with progress("Trying"):
+        result = app.backtest(tried, at=options.instant(at, app.config.timezone), days=days)
     if as_json:
         document(_document(result))
     elif not result.papers:
@@ -91,14 +96,11 @@ def _nothing(result: Backtest) -> None:
 
 
 class _Report:
-    """The result on a terminal; elsewhere lines are not wrapped and evidence is *starred*."""
+    """The result for people; evidence is *starred* where nothing is coloured."""
 
     def __init__(self, result: Backtest) -> None:
-        from rich.console import Console
-
         self._result = result
-        self._console = Console(highlight=False, markup=False, emoji=False)
-        self._width = max(_NARROWEST, min(self._console.width, _WIDEST) - _INDENT)
+        self._width = max(_NARROWEST, (width() or 80) - INDENT)
 
     def print(self, limit: int) -> None:
         result = self._result
@@ -136,29 +138,25 @@ class _Report:
                 spans.setdefault(match.field, []).append((match.start, match.end))
         title = readable(hit.paper.title)
         marks = [title.placed(start, end) for start, end in spans.get("title", ())]
-        self._wrapped(f"{hit.day}", segments(title.text, marks))
+        self._marked(f"{hit.day}", segments(title.text, marks))
         if spans and "title" not in spans:
             field = "abstract" if "abstract" in spans else next(iter(spans))
             text = hit.paper.text(field)
             start, end = surroundings(text, *min(spans[field]), self._width - len(f"{field}: …  …"))
             pieces = segments(text[start:end], [(a - start, b - start) for a, b in spans[field]])
             before, after = f"{field}: {'… ' if start else ''}", " …" if end < len(text) else ""
-            self._wrapped("", [(before, False), *pieces, (after, False)], style="dim")
+            self._marked("", [(before, False), *pieces, (after, False)], dim=True)
 
-    def _wrapped(self, label: str, pieces: Iterable[tuple[str, bool]], *, style: str = "") -> None:
-        from rich.text import Text
-
-        on_terminal = self._console.is_terminal
-        text = Text(style=style)
-        for piece, is_evidence in pieces:
-            shown = _printable(piece)
+    def _marked(self, label: str, pieces: Iterable[tuple[str, bool]], *, dim: bool = False) -> None:
+        def shown(piece: str, *, is_evidence: bool) -> str:
+            text = _printable(piece)
             if is_evidence:
-                text.append(shown if on_terminal else f"*{shown}*", "not dim bold green")
-            else:
-                text.append(shown)
-        for part in text.wrap(self._console, self._width) if on_terminal else [text]:
-            self._console.print(Text(label.ljust(_INDENT)) + part, soft_wrap=True)
-            label = ""
+                return click.style(text, fg="green", bold=True) if is_coloured else f"*{text}*"
+            return click.style(text, dim=True) if dim else text
+
+        is_coloured = coloured()
+        text = "".join(shown(piece, is_evidence=is_evidence) for piece, is_evidence in pieces)
+        say(f"{label:{INDENT}}{text}", hang=INDENT)
 
     def _keywords(self) -> None:
         rows: list[tuple[str, int, int, str]] = []
@@ -173,11 +171,13 @@ class _Report:
         if len(rows) == 1 and not rows[0][-1]:
             return
         click.echo()
-        names = [name if len(name) <= _NAME else name[: _NAME - 1] + "…" for name, *_ in rows]
-        width = max(map(len, names))
-        line("Keyword" if len(rows) == 1 else "Keywords", f"{'':{width}}  hits  lost without it")
+        names = [_printable(name) for name, *_ in rows]
+        if width() is not None:
+            names = [shortened(name, min(_NAME, self._width - _NUMBERS)) for name in names]
+        widest = max(map(cells, names))
+        line("Keyword" if len(rows) == 1 else "Keywords", f"{'':{widest}}  hits  lost without it")
         for name, (_, hits, only, note) in zip(names, rows, strict=True):
-            line("", f"{_printable(name):{width}} {hits:5}  {only:5}{note}")
+            line("", f"{name}{' ' * (widest - cells(name))} {hits:5}  {only:5}{note}")
 
     def _doubt(self, doubt: Doubt) -> None:
         click.echo()
@@ -185,7 +185,7 @@ class _Report:
         line("Look first", what, colour="yellow")
         for foreign in doubt.foreign[:_FOREIGN]:
             words = f" ({', '.join(foreign.words)})" if foreign.words else ""
-            self._wrapped("", [(foreign.hit.paper.title + words, False)])
+            self._marked("", [(foreign.hit.paper.title + words, False)])
         if len(doubt.foreign) > _FOREIGN:
             line("", f"… and {len(doubt.foreign) - _FOREIGN} more")
         if doubt.exclude:

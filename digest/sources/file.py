@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -29,13 +29,13 @@ class FileSource:
         name: str = "file",
         *,
         paths: Sequence[str],
-        readers: Sequence[Reader],
+        readers: Iterable[Reader],
         folder: Path = Path(),
         captured_on: date | None = None,
     ) -> None:
         self.name = name
         self._paths = tuple(paths)
-        self._readers = tuple(readers)
+        self._readers = readers
         self._folder = folder
         self._captured_on = captured_on
 
