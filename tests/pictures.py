@@ -1,4 +1,4 @@
-"""The pictures of the README: a mail of `data/mails` and pages of an archive as a browser shows them.
+"""The pictures of the README: a mail of `data/mails`, pages of an archive, and terminals.
 
 python tests/pictures.py
 """
@@ -16,6 +16,7 @@ from random import Random
 from digests import ISSUED, profile, sample
 from mails import FOLDER
 from playwright.sync_api import sync_playwright
+from terminals import pages as terminals
 
 from digest.core.model import Digest
 from digest.core.shelf import shelf
@@ -75,4 +76,8 @@ if __name__ == "__main__":
             opened.set_content(html)
             opened.screenshot(path=PICTURES / f"{name}.png")
             context.close()
+        opened = browser.new_page(viewport={"width": 800, "height": 100})
+        for name, html in terminals().items():
+            opened.set_content(html)
+            opened.screenshot(path=PICTURES / f"terminal-{name}.png", full_page=True)
         browser.close()

@@ -140,7 +140,7 @@ class Terminal:
 
     def _change(self, command: str) -> None:
         """What holds for the commands that follow: the folder, and where programs are found."""
-        script = f'{command} && pwd && echo "$PATH"'
+        script = f'set -e\n{command}\npwd\necho "$PATH"'
         done = subprocess.run(
             ["bash", "-c", script],
             cwd=self.folder,

@@ -19,7 +19,7 @@ def demo(out: str | None) -> None:
     folder = Path(out or "digest-demo").absolute()
     for profile, digest in app.demo(folder, at=app.now()):
         papers = count(len(digest.recommendations), "paper")
-        line(profile.name, f"{papers} of {digest.scanned}, because of {profile.title}")
+        line("Composed", f"{profile.name}: {papers} of {digest.scanned}, because of {profile.title}")
         for item in digest.recommendations:
             line("", title(item.paper))
         line("", f"mail: {folder / profile.name / 'digest.html'}")
