@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
-from functools import cache, cached_property, partial
+from functools import cache, cached_property, lru_cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from threading import Lock
@@ -50,6 +50,9 @@ from digest.sending import Dispatched
 
 _SIDE_BY_SIDE = 32
 """Sources that are read at once; most of them wait for their sites."""
+
+_LOOKED_BACK = 1000
+"""Papers that changed last, among which the newest one is looked for where none is recent."""
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -436,8 +439,9 @@ class App:
             (one.name, one.title, one.channels, one.schedule, [interest.name for interest in one.interests])
             for one in self.config.profiles
         ]
-        templates = [(path.name, path.read_bytes()) for one in folders for path in sorted(one.glob("*.j2"))]
-        told = repr((version("digest"), self.config.feeds, shown, templates))
+        templates = [path for one in folders for path in sorted(one.glob("*.j2"))]
+        stamps = tuple((path, (stat := path.stat()).st_mtime_ns, stat.st_size) for path in templates)
+        told = repr((_version(), self.config.feeds, shown, _contents(stamps)))
         return hashlib.sha256(told.encode(errors="surrogatepass")).hexdigest()
 
     def find_papers(
@@ -503,7 +507,7 @@ class App:
         since = datetime.combine(until - timedelta(days=days - 1), time(), tzinfo=zone)
         with self.store() as store:
             recent = store.papers_since(first_seen=since, sources=profile.sources)
-            stored = recent or store.papers_since(sources=profile.sources)
+            stored = recent or store.newest_papers(_LOOKED_BACK)[::-1]
         others = [other for other in self.config.profiles if other is not profile]
         return backtest(stored, profile.interests, others, until=until, days=days, timezone=zone)
 
@@ -568,6 +572,17 @@ def _copy(original: Path, copy: Path) -> None:
 
         message, remedy = explained(error)
         raise StoreError(message, place=str(original), remedy=remedy) from error
+
+
+@cache
+def _version() -> str:
+    return version("digest")
+
+
+@lru_cache(maxsize=1)
+def _contents(stamps: tuple[tuple[Path, int, int], ...]) -> list[tuple[str, bytes]]:
+    """Files by name, read again when their time or size is another: each beat asks for all templates."""
+    return [(path.name, path.read_bytes()) for path, _, _ in stamps]
 
 
 def _of_recipients(profile: Profile, stopped: Mapping[str, datetime]) -> dict[str, datetime]:
