@@ -365,7 +365,7 @@ def test_pieces_of_real_pages_in_any_order_raise_nothing_but_a_layout_error(text
         reading = READER.read(page(text))
     except LayoutError:
         return
-    assert reading.listings or reading.notes
+    assert reading.listings or reading.notes or text.strip() == "[]"  # as the API says of an empty day
     json.dumps(reading_document(reading))
 
 

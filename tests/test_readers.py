@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from documents import DATA, SHARED, check, facts, pairs, read, saved
+from fuzz.mutations import PIECES
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sites import page
@@ -58,26 +59,6 @@ def test_every_page_that_a_site_served_has_a_document(shared: Path) -> None:
 # --- pages that nobody expects ----------------------------------------------------------------
 
 SAMPLES = [path.read_bytes() for path, _ in READABLE]
-PIECES = [
-    # of any text
-    b"", b"\0", b"\xff", b"\xff\xfe", "é".encode(), b"\n", b"\n\n", b"\r", b"\r\n ", b" ", b"9", b"\\", b"http://[",
-    # of HTML and XML
-    *(bytes([byte]) for byte in b"[]{}<>()\"'&;:,.=?/#-"), b"<!--", b"-->", b"<?xml", b"<![", b"<![foo[",
-    b"<![CDATA[", b"]]>", b"&quot;", b"&#xD800;", b"<h3>", b"<p>", b"<article>", b"<a href='http://['>",
-    b"<?xml version='1.0' encoding='\xe9'?>",
-    # of feeds
-    b"<item>", b"</item>", b"<link href='[x'/>", b" xml:base='http://[' ", b"<content type='xhtml'>",
-    b"<guid>http://[</guid>", b"<pubDate>99999</pubDate>", b"<media:thumbnail/>", b"<enclosure/>",
-    b"<dc:date>9999-12-31T23:59:59-23:59</dc:date>",
-    # of JSON
-    b"null", b"-1", b"1e999", b'"\\ud800"', b'"http://["', b'"title":', b"[[]]", b"{}",
-    # of mails
-    b"=?", b"?=", b"=\n", b"\\\\\n", b"--b\n", b"charset=x-y", b"Content-Transfer-Encoding: base64\n",
-    b"Content-Type: message/rfc822\n",
-    # of references
-    b"@article{", b"@string{", b"@comment{", b" and ", b"title", b"author", b"year", b"url=", b"TY  - JOUR\n",
-    b"TI  - a\n", b"AU  - ", b"ER  - \n", b"PY  - ",
-]  # fmt: skip
 
 
 def spoiled(content: bytes, changes: list[tuple[int, int, bytes]]) -> bytes:

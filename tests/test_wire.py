@@ -56,10 +56,16 @@ def test_a_day_is_read_in_every_spelling_of_iso_8601(given: object, day: date | 
         ("٣", None),
         ("9" * 5000, None),
         (7.0, None),
+        (10**18 - 1, 10**18 - 1),
+        (10**18, None),
     ],
 )
 def test_a_number_is_whole_and_not_negative(given: object, number: int | None) -> None:
     assert wire.number(given) == number
+
+
+def test_there_are_no_more_than_a_database_can_hold() -> None:
+    assert [wire.count(number) for number in (0, 2**31 - 1, 2**31, None)] == [0, 2**31 - 1, None, None]
 
 
 @pytest.mark.parametrize(
@@ -91,6 +97,7 @@ def test_prose_is_the_words_of_a_piece_of_markup(given: object, words: str | Non
         ("javascript:alert(1)", None),
         ("https://[::1", None),
         ("https:///x", None),
+        ("https://example.org/" + "x" * 8000, None),
         (None, None),
     ],
 )

@@ -47,6 +47,8 @@ def read_document(path: Path) -> Document:
         place = f"{path}:{line[1]}" if line else str(path)
         # What the parser says may quote the line, but never a whole value.
         raise ConfigError(f"this is not TOML: {error}", place=place) from error
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits, a thousand brackets
+        raise ConfigError(f"this TOML cannot be read: {error}", place=str(path)) from error
     return Document(path, values, _lines(text))
 
 

@@ -16,6 +16,7 @@ from datetime import date
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from digest.core.lines import clean
 from digest.core.model import Paper, PaperId
 from digest.core.names import same_person
 from digest.core.plain import undo_markup, untagged
@@ -31,7 +32,9 @@ _ARXIV_OLD = (
 )
 _ARXIV = re.compile(rf"(?<!\d)(?<!\d\.){_ARXIV_NEW}(?!\d)|(?<![a-z-]){_ARXIV_OLD}(?!\d)", re.IGNORECASE)
 _ARXIV_DOI = "10.48550/arxiv."  # https://info.arxiv.org/help/doi.html
-_DOI = re.compile(r"10\.\d{4,9}/[^\s\"'<>]+")  # https://www.doi.org/doi-handbook/, 2.2
+# Of graphic characters (https://www.doi.org/doi-handbook/, 2.2): "%1B" in an address would steer a terminal.
+_DOI = re.compile(r"10\.\d{4,9}/[^\s\"'<>\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]+")
+_LONGEST_DOI = 2048  # characters, as many as Crossref registers
 # bioRxiv and medRxiv: since December 2025 the same numbers are registered below a second prefix.
 _PREPRINT = re.compile(
     r"10\.(?:1101|64898)/((?:\d{4}\.\d\d\.\d\d\.)?\d{6,8})(?:v\d+)?(?![\d.])", re.IGNORECASE
@@ -71,7 +74,7 @@ def host(address: str) -> str:
 def doi(text: str) -> str | None:
     """The DOI that a string is or holds, in lower case and without a resolver's address."""
     found = _DOI.search(unquote(text))
-    if not found:
+    if not found or len(found[0]) > _LONGEST_DOI:
         return None
     if preprint := _PREPRINT.match(found[0]):
         return f"{found[0].partition('/')[0]}/{preprint[1]}"
@@ -93,6 +96,8 @@ def normalised_title(title: str) -> str:
 
 def _folded(text: str) -> str:
     """The text without case and accents, so that folding it again changes nothing."""
+    if text.isascii():
+        return text.lower()
     while True:
         bare = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
         folded = unicodedata.normalize("NFKC", bare).casefold()
@@ -152,7 +157,7 @@ def plain_address(url: str) -> str | None:
     site = host(url)
     if not site:
         return None
-    parts = urlsplit(url.strip())
+    parts = urlsplit(clean(url).strip())
     query = "&".join(part for part in parts.query.split("&") if part and not _TRACKING.match(part))
     return f"{site}{parts.path.rstrip('/')}" + (f"?{query}" if query else "")
 

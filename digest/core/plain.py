@@ -178,12 +178,34 @@ _INLINE = re.compile(
 )
 _BLOCK = re.compile(
     rf"</?(?:article|aside|blockquote|br|dd|div|dl|dt|figure|figcaption|footer|h[1-6]|header|hr|img|li|main|ol|p|pre"
-    rf"|section|svg|table|tbody|td|th|thead|tr|ul|jats:(?:p|sec|title|list|list-item)){_ATTRIBUTES}|<!--.*?-->"
-    r"|<(script|style)\b.*?</\1\s*>",
-    re.IGNORECASE | re.DOTALL,
+    rf"|section|svg|table|tbody|td|th|thead|tr|ul|jats:(?:p|sec|title|list|list-item)){_ATTRIBUTES}",
+    re.IGNORECASE,
 )
+# What is not shown, and what ends it.
+_UNSEEN = re.compile(r"<(?:(!--)|(script)\b|(style)\b)", re.IGNORECASE)
+_ENDS = tuple(re.compile(end, re.IGNORECASE) for end in ("-->", r"</script\s*>", r"</style\s*>"))
 
 
 def untagged(text: str) -> str:
     """The text without the tags of HTML, JATS and MathML that publishers put into it."""
-    return _INLINE.sub("", _BLOCK.sub(" ", text)) if "<" in text else text
+    return _INLINE.sub("", _BLOCK.sub(" ", _without_unseen(text))) if "<" in text else text
+
+
+def _without_unseen(text: str) -> str:
+    """The text without comments, scripts and styles; one that never ends is none.
+
+    That is looked for once: a single expression would look anew from every beginning to the end of the text.
+    """
+    pieces: list[str] = []
+    endless: set[int] = set()
+    at = 0
+    for found in _UNSEEN.finditer(text):
+        kind = (found.lastindex or 1) - 1
+        if found.start() < at or kind in endless:
+            continue
+        if end := _ENDS[kind].search(text, found.end()):
+            pieces += (text[at : found.start()], " ")
+            at = end.end()
+        else:
+            endless.add(kind)
+    return "".join((*pieces, text[at:]))

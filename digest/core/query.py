@@ -17,6 +17,7 @@ import difflib
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import NamedTuple, TypeAlias, get_args
@@ -34,8 +35,8 @@ FIELDS: tuple[Field, ...] = get_args(Field)
 DEFAULT_FIELDS: tuple[Field, ...] = ("title", "abstract")
 _MOST_VARIANTS = 64
 _LONGEST_KEYWORD = 500  # characters; to cut one takes the square of that
-_DEEPEST = 50  # brackets, and what else stands before something
-_MOST_BETWEEN = 4  # digits of a number of words
+_DEEPEST = 50  # brackets within brackets, and what stands before something
+_FARTHEST = 4  # digits of the number of words between
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
@@ -324,7 +325,15 @@ def _term(
     value: str, *, written: str, fields: tuple[Field, ...], column: int, query: str | None = None
 ) -> Term:
     quoted = _QUOTED.match(value)
-    words, slop = (quoted["words"], int(quoted["slop"] or 0)) if quoted else (value, 0)
+    words, between = (quoted["words"], quoted["slop"] or "0") if quoted else (value, "0")
+    if len(words) > _LONGEST_KEYWORD or len(between) > _FARTHEST:
+        raise QueryError(
+            f"a keyword has at most {_LONGEST_KEYWORD} characters, and a number behind ~ {_FARTHEST} digits",
+            query=query or written,
+            column=column,
+            remedy="Make it shorter.",
+        )
+    slop = int(between)
     if fields[0] in {"author", "category", "source"}:
         # These are compared as a whole (`digest.core.match`), not word by word.
         if not words.strip():

@@ -174,7 +174,7 @@ def _cut(compound: str) -> _Cut:
         # The S of Swin-S is a name of its own, no plural.
         label = word.casefold() if compound[end - 2 : end].lower() == "-s" else _label(word)
         edges.append(Edge(label, first, last, start, end))
-        if not label.isascii() and (plain := _plainly(label)) != label:
+        if not label.isascii() and (plain := _plainly(label)) not in ("", label):
             plainly.append(Edge(plain, first, last, start, end))
 
     nodes = [0]  # of each component's start

@@ -15,13 +15,17 @@ from urllib.request import url2pathname
 
 from lxml import etree
 
+from digest.core.lines import clean, one_line
 from digest.core.model import Page
 from digest.core.plain import untagged
 from digest.errors import LayoutError
 
 Element: TypeAlias = etree._Element  # noqa: SLF001 - the class has no public name
 
-_FORBIDDEN = re.compile(r"[\x00-\x08\x0e-\x1b\x7f\ud800-\udfff\ufffe\uffff]")  # not allowed in XML 1.0, 2.2
+_MOST_TAGS = 500_000  # 10 MB of a listing have 150,000, and each takes half a kilobyte of memory
+MOST_ENTRIES = 100_000  # of one page, far more than anybody has in a library
+_LONGEST_ADDRESS = 8_000  # characters, as much as RFC 9110, 4.1 asks everybody to take
+_LARGEST_COUNT = 2**31 - 1  # that a database takes
 _LONGEST_NUMBER = 19  # digits; int() raises ValueError for thousands of them
 _DAY = re.compile(r"(\d{4})-(\d{1,2})(?:-(\d{1,2}))?")
 
@@ -43,6 +47,7 @@ def json_value(page: Page) -> Any:  # noqa: ANN401 - JSON may be anything
 
 def xml_root(page: Page) -> Element:
     """The root element of a page of XML; no entity is expanded and nothing is loaded. Raises LayoutError."""
+    check_tags(page)
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True)
     try:
         root = etree.fromstring(page.content.lstrip(), parser)
@@ -57,6 +62,25 @@ def xml_root(page: Page) -> Element:
     return root
 
 
+def check_tags(page: Page) -> None:
+    """Raise LayoutError for markup that would become too large a tree."""
+    _check_number(page, page.content.count(b"<"), "tags", _MOST_TAGS)
+
+
+def check_entries(page: Page, number: int) -> None:
+    """Raise LayoutError for more entries than anybody has papers."""
+    _check_number(page, number, "entries", MOST_ENTRIES)
+
+
+def _check_number(page: Page, number: int, what: str, most: int) -> None:
+    if number > most:
+        raise LayoutError(
+            f"it has {number:,} {what}, and no more than {most:,} are read",
+            place=readable(page.url),
+            remedy="No page of papers has as many: check that it is the right one, or take it apart",
+        )
+
+
 def readable(url: str) -> str:
     """An address as people write it: of a file, its path."""
     return url2pathname(urlsplit(url).path) if url.startswith("file:") else url
@@ -66,8 +90,8 @@ def readable(url: str) -> str:
 
 
 def squeezed(text: str) -> str:
-    """The text on one line, without characters that no feed may hold."""
-    return " ".join(_FORBIDDEN.sub("", text).split())
+    """The text on one line, without controls."""
+    return one_line(text)
 
 
 def text(value: object) -> str | None:
@@ -79,7 +103,15 @@ def number(value: object) -> int | None:
     """A whole number from 0, also where it stands in a string."""
     if isinstance(value, str) and value.isdecimal() and value.isascii() and len(value) < _LONGEST_NUMBER:
         return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if 0 <= value < 10 ** (_LONGEST_NUMBER - 1) else None
+
+
+def count(value: object) -> int | None:
+    """How many of something there are, as far as that can be."""
+    found = number(value)
+    return None if found is None or found > _LARGEST_COUNT else found
 
 
 def entries(value: object) -> list[Any]:
@@ -111,10 +143,10 @@ def day(value: object) -> date | None:
 
 
 def web_address(value: object) -> str | None:
-    """An http(s) address without the white space that people type into and around it, else None."""
-    address = "".join(value.split()) if isinstance(value, str) else ""
+    """An http(s) address without controls and the white space that people type into it, else None."""
+    address = clean("".join(value.split())) if isinstance(value, str) else ""
     try:
-        parts = urlsplit(address)
+        parts = urlsplit(address if len(address) <= _LONGEST_ADDRESS else "")
     except ValueError:
         return None
     return address if parts.scheme in {"http", "https"} and parts.hostname else None

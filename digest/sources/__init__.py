@@ -17,7 +17,7 @@ from digest.ports import Plan, Reader
 
 _HTML = re.compile(rb"\s*<(?:!doctype\s+html|html)", re.IGNORECASE)
 _WALL = re.compile(
-    rb"""<input[^>]+type\s*=\s*["']?password|awswaf|captcha"""
+    rb"""<input[^<>]+type\s*=\s*["']?password|awswaf|captcha"""
     rb"""|<title>[^<]*(?:log.?in|sign.?in|validate|verify|denied|just a moment)""",
     re.IGNORECASE,
 )

@@ -58,7 +58,9 @@ class BibTexReader:
 
     def read(self, page: Page, *, captured_on: date | None = None) -> Reading:
         """The entries that have a title. Raises LayoutError if there is none."""
-        library = parse_string(_decoded(page.content))
+        text = _decoded(page.content)
+        wire.check_entries(page, sum(1 for _ in _BLOCK.finditer(text)))
+        library = parse_string(text)
         entries: list[Entry] = []
         notes: list[str] = []
         for block in library.blocks:

@@ -39,6 +39,7 @@ class CslJsonReader:
         """The items that have a title. Raises LayoutError if there is none."""
         value = wire.json_value(page)
         items = wire.entries(value if isinstance(value, list) else wire.table(value).get("items"))
+        wire.check_entries(page, len(items))
         papers = [paper for item in items if (paper := _paper(wire.table(item)))]
         if not papers:
             raise LayoutError(

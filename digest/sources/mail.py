@@ -33,7 +33,7 @@ _REPLACED = re.compile(
 )
 _DATE = re.compile(r"Date[^:]{0,30}:\s*(?P<date>.*)")
 _FIELD = re.compile(r"(?P<name>[A-Z][A-Za-z-]{2,20}):\s*(?P<value>.*)", re.DOTALL)
-_SIZE = re.compile(r"\s*\(\d+kb.*$")
+_SIZE = re.compile(r"\(\d+kb.*$")
 _BRACKETS = re.compile(r"([()])")
 _BETWEEN = re.compile(r",\s+(?:and\s+)?|\s+and\s+")
 _WRAPPERS = re.compile(r"scholar\.google\.|safelinks\.protection\.outlook\.com$")
@@ -172,7 +172,7 @@ def _arxiv_paper(block: str) -> tuple[Paper, str] | None:
         pdf_url=f"https://arxiv.org/pdf/{key}",
         published=_day(dated["date"]) if dated else None,
         updated=_day(replaced["date"]) if replaced else None,
-        categories=tuple((fields.get("Categories") or "").split()),
+        categories=tuple((wire.text(fields.get("Categories")) or "").split()),
         doi=doi,
     )
     return paper, kind

@@ -19,7 +19,7 @@ from digest.errors import LayoutError
 
 _LINE = re.compile(r"(?P<tag>[A-Z][A-Z0-9]) {1,2}-(?: (?P<value>.*)|\s*)")
 _FIRST = re.compile(r"\s*TY {1,2}- ?[A-Z]{2,10}\s*\n(?:[A-Z][A-Z0-9] {1,2}-|\s*$)")
-_Record = Mapping[str, Sequence[str]]
+_Record = Mapping[str, Sequence[Sequence[str]]]
 
 
 class RisReader:
@@ -34,7 +34,9 @@ class RisReader:
 
     def read(self, page: Page, *, captured_on: date | None = None) -> Reading:
         """The references that have a title. Raises LayoutError if there is none."""
-        records = _records(_decoded(page.content))
+        text = _decoded(page.content)
+        wire.check_entries(page, text.count("\nTY "))
+        records = _records(text)
         papers = [paper for record in records if (paper := _paper(record))]
         if not papers:
             raise LayoutError(
@@ -60,20 +62,20 @@ def _decoded(content: bytes) -> str:
 
 
 def _records(text: str) -> Sequence[_Record]:
-    """The records; a line without a tag goes on with the value before it."""
-    records: list[defaultdict[str, list[str]]] = []
-    values: list[str] | None = None
+    """The records; a line without a tag goes on with the value before it, whose lines are kept apart."""
+    records: list[defaultdict[str, list[list[str]]]] = []
+    value: list[str] | None = None
     for line in text.split("\n"):
         found = _LINE.fullmatch(line.strip())
         if found and found["tag"] == "TY":
             records.append(defaultdict(list))
         if found and found["tag"] == "ER":
-            values = None
+            value = None
         elif found and records:
-            values = records[-1][found["tag"]]
-            values.append(found["value"] or "")
-        elif values and line.strip():
-            values[-1] = f"{values[-1]} {line}"
+            value = [found["value"] or ""]
+            records[-1][found["tag"]].append(value)
+        elif value and line.strip():
+            value.append(line)
     return records
 
 
@@ -108,7 +110,7 @@ def _paper(record: _Record) -> Paper | None:
 
 def _all(record: _Record, *tags: str) -> list[str]:
     """The values of some tags that say something."""
-    return [value for tag in tags for given in record.get(tag, ()) if (value := wire.text(given))]
+    return [value for tag in tags for given in record.get(tag, ()) if (value := wire.text(" ".join(given)))]
 
 
 def _first(record: _Record, *tags: str) -> str | None:

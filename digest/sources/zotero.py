@@ -11,6 +11,7 @@ import io
 import re
 from collections.abc import Iterator, Mapping
 from datetime import date
+from itertools import islice
 
 from digest.core import identity, wire
 from digest.core.model import Listing, Page, Paper, Reading
@@ -34,13 +35,15 @@ class ZoteroReader:
         text = page.content.decode("utf-8-sig", errors="replace")
         try:
             table = csv.DictReader(io.StringIO(text, newline=""))
-            rows = [row for row in table if row.get("Item Type") not in {"attachment", "note"}]
+            some = list(islice(table, wire.MOST_ENTRIES + 1))
         except csv.Error as error:  # a cell of more than 131,072 characters
             raise LayoutError(
                 f"the CSV is broken: {error}",
                 place=wire.readable(page.url),
                 remedy="Export the library again, or as BibTeX",
             ) from error
+        wire.check_entries(page, len(some))
+        rows = [row for row in some if row.get("Item Type") not in {"attachment", "note"}]
         papers = [paper for row in rows if (paper := _paper(row))]
         if not papers:
             raise LayoutError(

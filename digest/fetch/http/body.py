@@ -37,6 +37,7 @@ class Body:
             raise BodyError(f"it is packed as {self._encoding}, which was not asked for")
         self._content = bytearray()
         self._max_bytes = max_bytes
+        self._taken = 0
         self._head = b""  # what is not enough yet to tell how it is packed
         self._unpack: zlib._Decompress | None = None
 
@@ -44,8 +45,10 @@ class Body:
         """Take the next bytes from the wire. Raises BodyError."""
         if self._encoding in {"", "identity"}:
             self._content += piece
-            self._check()
+            self._check(len(self._content))
             return
+        self._taken += len(piece)  # members of nothing have no end
+        self._check(self._taken)
         if self._unpack is None:
             piece = self._head + piece
             if len(piece) < 2:  # noqa: PLR2004 - bytes of the frame of RFC 1950, 2.2
@@ -64,7 +67,7 @@ class Body:
             except zlib.error as error:
                 raise BodyError(f"it cannot be unpacked: {error}") from error
             self._content += unpacked
-            self._check()
+            self._check(len(self._content))
             is_full = len(unpacked) == _STEP  # more may be waiting inside, without any input left
             piece = self._unpack.unconsumed_tail or self._unpack.unused_data
 
@@ -74,8 +77,8 @@ class Body:
         # RFC 9110, 8.4.1.2: some send deflate without the frame of zlib, whose head is a multiple of 31.
         return _RAW if int.from_bytes(head[:2], "big") % 31 else _ZLIB
 
-    def _check(self) -> None:
-        if len(self._content) > self._max_bytes:
+    def _check(self, size: int) -> None:
+        if size > self._max_bytes:
             raise TooLargeError(f"it has more than {self._max_bytes:,} bytes")
 
     def content(self) -> bytes:

@@ -301,7 +301,10 @@ def _served_at(headers: httpx.Headers) -> datetime | None:
     """When an answer was sent; one from a cache has an age, too (RFC 9111, 5.1)."""
     made, age = _instant(headers.get("date", "")), headers.get("age", "")
     seconds = int(age) if re.fullmatch("[0-9]{1,9}", age) else 0
-    return None if made is None else made + timedelta(seconds=seconds)
+    try:
+        return None if made is None else made + timedelta(seconds=seconds)
+    except OverflowError:  # in the last years that there are
+        return made
 
 
 def _instant(value: str) -> datetime | None:

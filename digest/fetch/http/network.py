@@ -12,6 +12,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
+_INTERNET = ipaddress.ip_network("2000::/3")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052, 2.1
 
 
@@ -73,15 +74,33 @@ async def resolve(host: str, port: int) -> Sequence[str]:
     return tuple(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
+def literal(host: str) -> str | None:
+    """The address that a host is, in any of the ways that systems read: `127.1` and `0x7f000001`, too."""
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        pass
+    if f".{host.rstrip('.')}".endswith(".localhost"):  # RFC 6761, 6.3
+        return "127.0.0.1"
+    try:
+        return socket.inet_ntoa(socket.inet_aton(host.rstrip(".")))
+    except (OSError, UnicodeError):
+        return None
+
+
 def is_global(address: str) -> bool:
     """Whether an address is of the internet, and not of a private network or of this machine.
 
     An address of IPv6 that carries one of IPv4 is as global as that one.
+    Of IPv6, the internet is 2000::/3 (RFC 4291, 2.4): what is beyond was site-local, or leads to IPv4 by
+    prefixes that Python 3.11 does not know (RFC 8215).
     """
     ip: ipaddress.IPv4Address | ipaddress.IPv6Address = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
         if ip in _NAT64:
             inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+        if inner is None and ip not in _INTERNET:
+            return False
         ip = inner or ip
     return ip.is_global and not ip.is_multicast

@@ -13,6 +13,7 @@ from datetime import date
 
 from bs4 import BeautifulSoup, Tag
 
+from digest.core import wire
 from digest.core.identity import arxiv_id
 from digest.core.model import Listing, Page
 from digest.core.wire import squeezed
@@ -20,11 +21,11 @@ from digest.sources.arxiv.papers import AGAIN, REPORT, fail, left_out, listing, 
 
 _DEEPEST = 100  # real pages have about 20; to search much deeper ones takes minutes
 _KINDS = {"new": "new", "cro": "cross", "rep": "replace"}
-_COUNTS = re.compile(r"showing (?:first |last )?(\d+) of (\d+) entries", re.IGNORECASE)
+_COUNTS = re.compile(r"showing (?:first |last )?(\d{1,9}) of (\d{1,9}) entries", re.IGNORECASE)
 _DATE = re.compile(r"\b(\d{1,2}) ([A-Z][a-z]{2})[a-z]* (\d{4}|\d{2})\b")
 _MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"
-_TOTAL = re.compile(r"total of (\d+) entries", re.IGNORECASE)
-_UNNAMED = re.compile(r"\(\s*(\d+) additional authors? not shown")
+_TOTAL = re.compile(r"total of (\d{1,9}) entries", re.IGNORECASE)
+_UNNAMED = re.compile(r"\(\s*(\d{1,9}) additional authors? not shown")
 _CATEGORY = re.compile(r"\(([a-z][a-z-]+(?:\.[A-Za-z][A-Za-z-]+)?)\)")
 _NOTHING = re.compile(r"No updates (?:today|for this time period)\.")
 
@@ -63,6 +64,7 @@ class Sheet:
 
 def sheet(page: Page) -> Sheet:
     """The papers of a page. Raises LayoutError."""
+    wire.check_tags(page)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # XML and a bare address are refused below
         # "html.parser" takes half a minute for 120 kB of quotes that are never closed.
@@ -70,7 +72,7 @@ def sheet(page: Page) -> Sheet:
     if _depth(soup) > _DEEPEST:
         fail(page, f"the HTML is nested more than {_DEEPEST} tags deep", AGAIN)
     for end in soup.find_all("br"):
-        end.replace_with(" ")
+        end.append(" ")  # to replace one looks for it among all that stands beside it
     day: date | None = None
     sections: list[Section] = []
     found: list[Listing] = []

@@ -30,7 +30,7 @@ _KINDS = ("new", "cross", "replace")  # the first is the one that counts, if a p
 _PER_PAGE = 1_000
 _MOST_RESULTS = 30_000  # then the API answers with an error
 _MOST_SHEETS = 20  # of a listing, with 2,000 entries each
-_MOST_PAGES = 300  # of OAI-PMH, with about 1,300 records each
+_MOST_PAGES = 300  # of OAI-PMH, with about 1,300 records each, or of the API
 _IDS = 100  # in one request
 _TRIES = 4  # for a page of the API that comes empty
 _LONG = timedelta(days=20)  # then OAI-PMH has fewer pages than the API
@@ -240,13 +240,13 @@ class ArXiv:
             "sortOrder": "ascending",
         }
         found: list[_Found] = []
-        read, left = 0, True
-        while left:
+        read = 0
+        for _ in range(_MOST_PAGES):
             url = _api({**query, "start": read, "max_results": _PER_PAGE})
             answer = yield from _ask(url)
             if answer is None:
                 harvest.unchanged("api")
-                break
+                return found
             left = read + answer.entries < answer.total
             if answer.total > _MOST_RESULTS or (left and not answer.entries):
                 raise LayoutError(
@@ -260,7 +260,9 @@ class ArXiv:
                 if result.submitted and start <= result.submitted <= until
             )
             read += answer.entries
-        return found
+            if not left:
+                return found
+        raise LayoutError(f"it gives no more than {read} papers on {_MOST_PAGES} pages", place=url)
 
     def _by_oai(self, name: str, first: date, until: datetime, harvest: Harvest) -> _Steps[list[_Found]]:
         """The papers whose metadata changed since an announcement. Raises SourceError.

@@ -26,11 +26,12 @@ def _json_entry(page: Page, raw: Mapping[str, Any]) -> Entry:
     files = [wire.table(file) for file in wire.entries(raw.get("attachments"))]
     addresses = [value for name in ("url", "external_url") if (value := wire.text(raw.get(name)))]
     words = ("summary", "content_text", "content_html")
+    base = page.url.partition("?")[0]  # the query may be a reader's key
     return Entry(
         title=wire.prose(raw.get("title")) or "",
         summary=identity.first(prose(raw.get(name)) for name in words) or "",
         authors=[name for author in authors for name in people(wire.prose(author.get("name")) or "")],
-        link=identity.first(wire.web_address(joined(page.url, address)) for address in addresses),
+        link=identity.first(wire.web_address(joined(base, address)) for address in addresses),
         guid=wire.text(raw.get("id")),
         published=instant(None, raw.get("date_published")),
         updated=instant(None, raw.get("date_modified")),

@@ -73,6 +73,7 @@ def document_of(page: Page) -> Document:
 
 def reading_of(page: Page, document: Document) -> Reading:
     """The papers of the entries. Raises LayoutError if there are entries and none says anything."""
+    wire.check_entries(page, len(document.entries))
     entries = [entry for entry in map(_described, document.entries) if entry.title or entry.summary]
     notes = list(document.notes)
     if document.entries and not entries:

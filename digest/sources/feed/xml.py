@@ -26,6 +26,7 @@ _DOMAIN_END = re.compile(r"^[a-z0-9.-]+(?:$| \((?=[^()]*$))")
 
 def document(page: Page) -> Document:
     """The entries of RSS or Atom, as far as they are whole."""
+    wire.check_tags(page)
     content = _REFERENCE.sub(_allowed_reference, page.content)
     wide = content.startswith((b"\xff\xfe", b"\xfe\xff"))
     whole = wide or bool(_CLOSED.search(content))
@@ -39,7 +40,8 @@ def document(page: Page) -> Document:
             )
         content = content[: ends[-1]]
     headers = {"content-type": "application/xml"}  # then UTF-8 is the default
-    if base := wire.web_address(page.url):
+    # Without the query, which may be a reader's key: `<link href="#1"/>` would hand it on to whoever reads.
+    if base := wire.web_address(page.url.partition("?")[0]):
         headers["content-location"] = base
     try:
         # What it is given is read and never opened, though it may look like an address.

@@ -46,7 +46,11 @@ def notebook(text: str) -> Sheet:
     lines = _lines(text)
     starts = [place for place, line in enumerate(lines) if paper_voted_on(line)]
     # The line before a card's first holds its votes.
-    cards = [_exported(lines[start - 1 : end - 1]) for start, end in pairwise([*starts, len(lines) + 1])]
+    cards = [
+        _exported(lines[start - 1 : end - 1])
+        for start, end in pairwise([*starts, len(lines) + 1])
+        if end > start + 1  # a line on which nothing follows is no card
+    ]
     header = lines[: starts[0]]
     return Sheet(
         "notebook",

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TypeVar
 
+from digest.core import wire
 from digest.core.identity import paper_id
 from digest.core.model import Listing, Paper, Reading
 from digest.core.wire import squeezed
@@ -28,7 +29,7 @@ _DATE = re.compile(
     r"(?:Published on )?(?P<month>[A-Z][a-z]{2,8})\.? (?P<day>[0-9]{1,2})(?:, (?P<year>(?:19|20)[0-9]{2}))?"
     r"(?: (?P<count>\S+))?"
 )
-_COUNT = re.compile(r"(?P<number>[0-9]{1,9}(?:,[0-9]{3})*(?:\.[0-9]{1,3})?)(?P<unit>[kKmM]?)")
+_COUNT = re.compile(r"(?P<number>[0-9]{1,9}(?:,[0-9]{3}){0,3}(?:\.[0-9]{1,3})?)(?P<unit>[kKmM]?)")
 _AUTHORS = re.compile(r"(?:[•·-] *)?([0-9][0-9,]{0,8}) authors?")  # the site writes "1 authors"
 FIRST_EDITION = date(2023, 5, 4)
 # A paper may be dated the month before its number, and a page links to the edition after its own.
@@ -82,7 +83,7 @@ def count(text: str) -> int | None:
     if not found:
         return None
     scale = {"": 1, "k": 1_000, "m": 1_000_000}[found["unit"].lower()]
-    return round(float(found["number"].replace(",", "")) * scale)
+    return wire.count(round(float(found["number"].replace(",", "")) * scale))
 
 
 def author_count(text: str) -> int | None:

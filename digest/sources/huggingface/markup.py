@@ -54,11 +54,16 @@ def edition(page: BeautifulSoup) -> date | None:
 def sheet(page: BeautifulSoup) -> Sheet:
     """The cards of the page, each paper once though a card holds a wide and a narrow copy."""
     found: dict[str, Card] = {}
+    articles: set[int] = set()
     for link in page.select("h2 a[href], h3 a[href], h4 a[href]"):
         number = paper_number(_attribute(link, "href"))
         title = squeezed(link.get_text())
         if number and title and number not in found:
-            found[number] = _card(link.find_parent("article") or link, title, number)
+            article = link.find_parent("article")
+            # Of an article that holds several papers nothing is said of the others.
+            card = link if article is None or id(article) in articles else article
+            articles.add(id(article))
+            found[number] = _card(card, title, number)
     times = [time for time in page.select("time[datetime]") if not time.find_parent("article")]
     days = [day for time in times if (day := wire.day(_attribute(time, "datetime")))]
     day = edition(page) or next(iter(days), None)

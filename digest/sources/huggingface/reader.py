@@ -78,6 +78,7 @@ class HuggingFaceReader:
         return self._records(page, "api", entries, captured_on)
 
     def _html(self, page: Page, content: str, captured_on: date | None) -> Reading:
+        wire.check_tags(page)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", XMLParsedAsHTMLWarning)  # it is then told to be no such page
             # "html.parser" takes half a minute for 120 kB of quotes that are never closed.
@@ -117,6 +118,7 @@ class HuggingFaceReader:
         *,
         edition: date | None = None,
     ) -> Reading:
+        wire.check_entries(page, len(entries))
         found = records.listings(entries, source=self.name, edition=edition)
         if entries and not found:
             _fail(page, f"none of its {len(entries)} entries is a paper with a title", _REPORT)
@@ -141,6 +143,7 @@ class HuggingFaceReader:
             _fail(
                 page, "the text has neither cards with authors · date nor the banner of Daily Papers", _AGAIN
             )
+        wire.check_entries(page, len(sheet.cards))
         if not any(card.title and (card.published or card.abstract) for card in sheet.cards):
             _fail(page, "the text ends before the first paper", _AGAIN)
         return reading(sheet, source=self.name, captured_on=captured_on, notes=notes)

@@ -39,8 +39,8 @@ def _listing(entry: dict[str, Any], *, source: str, edition: date | None, positi
         source=source,
         listed_on=wire.day(paper.get("submittedOnDailyAt")) or edition,
         position=position,
-        upvotes=wire.number(paper.get("upvotes")),
-        comments=wire.number(entry.get("numComments")),
+        upvotes=wire.count(paper.get("upvotes")),
+        comments=wire.count(entry.get("numComments")),
     )
 
 
@@ -62,7 +62,7 @@ def _paper(entry: dict[str, Any], paper: dict[str, Any]) -> Paper:
         url=paper_url(number),
         pdf_url=pdf_url(number),
         code_url=wire.web_address(paper.get("githubRepo")),
-        code_stars=wire.number(paper.get("githubStars")),
+        code_stars=wire.count(paper.get("githubStars")),
         project_url=wire.web_address(paper.get("projectPage")),
         thumbnail_url=wire.web_address(entry.get("thumbnail")),
         published=wire.day(paper.get("publishedAt")),

@@ -123,16 +123,16 @@ def _pairs(paragraphs: Sequence[str], *, closed: bool = False) -> list[tuple[str
         for title, abstract in zip(titles, abstracts, strict=True)
     ):
         return list(zip(titles, abstracts, strict=True))
-    found: list[tuple[str, str]] = []
+    found: list[tuple[str, list[str]]] = []
     for place, text in enumerate(texts):
-        title, abstract = found[-1] if found else ("", "")
+        abstract = found[-1][1] if found else []
         following = texts[place + 1 : place + 2]
         opens = any(map(_is_prose, following)) or (abstract and (following or not closed))
         if not found or (opens and not _is_prose(text)):
-            found.append((text, ""))
+            found.append((text, []))
         else:
-            found[-1] = (title, f"{abstract} {text}".strip())
-    return found
+            abstract.append(text)
+    return [(title, " ".join(abstract)) for title, abstract in found]
 
 
 def _is_prose(text: str) -> bool:
