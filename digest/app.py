@@ -421,7 +421,7 @@ class App:
 
     def is_due(self, store: Store, *, at: datetime) -> bool:
         """Whether the slot of any profile has come."""
-        return any(pipeline.is_due(store, profile, at) for profile in self.config.profiles)
+        return pipeline.any_due(store, self.config.profiles, at)
 
     def _shared(
         self, store: Store, feeds: Callable[[], FeedRenderer], newest: Sequence[Summary]

@@ -199,7 +199,7 @@ FAULTS = [
     ("no_such_module.Keyring", r"cannot be loaded \(ModuleNotFoundError: .*PYTHON_KEYRING_BACKEND"),
     ("fakes.NoSuchClass", r"cannot be loaded \(AttributeError: "),
     ("nonsense", r"cannot be loaded \(ValueError: "),
-    ("fakes.Locked", r"the keyring failed \(KeyringLocked: "),
+    ("fakes.Locked", r"the keyring is locked \(KeyringLocked: "),
     ("fakes.Crashing", r"the keyring's process broke off \(status 3\)"),
 ]
 

@@ -175,10 +175,13 @@ def colour() -> bool | None:
 
 def fail(error: DigestError) -> int:
     """Say what went wrong, and give the exit code for it."""
+    from digest.cli.output import harmless
     from digest.redaction import redacted
 
     with suppress(OSError):  # as in `output.line`
-        click.echo(f"{click.style('digest:', fg='red')} {redacted(str(error))}", err=True, color=colour())
+        click.echo(
+            f"{click.style('digest:', fg='red')} {harmless(redacted(str(error)))}", err=True, color=colour()
+        )
     return exit_code(error)
 
 

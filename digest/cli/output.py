@@ -29,6 +29,10 @@ INDENT = 12
 _NARROWEST = 12  # of what is left beside an indent
 _RESET = "\x1b[0m"
 _CODE = re.compile(r"\x1b\[[\d;]*m")
+# Controls, and what turns a line around: of a title, of the name of a file, of what a server said.
+_STEERING = re.compile(
+    rf"({_CODE.pattern})|[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
+)
 _PIECE = re.compile(rf"{_CODE.pattern}|.", re.DOTALL)
 _PARTS = re.compile(r" +|(?:`[^`]*`|[^ ])+")
 _COPIED = re.compile(rf"(?:{_CODE.pattern})*(?:`|~?/|[a-z]+:[!-~]|[A-Z]:\\)")
@@ -63,12 +67,18 @@ def row(head: str, text: str) -> None:
 
 def say(text: str, *, hang: int = 0, err: bool = False) -> None:
     """A line; on a terminal it is broken, and goes on below its cell `hang`."""
+    text = harmless(text)
     room = width(err=err)
     if room is not None and room >= _NARROWEST:
         hang = hang if room - hang >= _NARROWEST else 0
         text = "\n".join(part for one in text.split("\n") for part in wrapped(one, room, hang))
     with _undisturbed(), suppress(OSError):  # a log on a full disk holds no mail up
         click.echo(text, err=err)
+
+
+def harmless(text: str) -> str:
+    """The text, styled or not, without what else would steer a terminal."""
+    return _STEERING.sub(lambda found: found[1] or "", text)
 
 
 def width(*, err: bool = False) -> int | None:
@@ -143,7 +153,8 @@ def _cut(text: str, room: int) -> tuple[str, str]:
 
 def document(value: object) -> None:
     """One JSON document on standard output."""
-    click.echo(json.dumps(value, ensure_ascii=False, indent=1))
+    text = json.dumps(value, ensure_ascii=False, indent=1)
+    click.echo(_STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def count(number: int, noun: str) -> str:

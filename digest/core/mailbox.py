@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
+
+from digest.core.lines import clean
 
 _MAILBOX = re.compile(r"\s*(?:(?P<name>[^<>]*?)\s*<(?P<inner>[^<>\s]+)>|(?P<bare>[^<>\s]+))\s*")
-_ADDRESS = re.compile(r"[^\s@<>()\[\],;:\\\"\x00-\x1f\x7f]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*")
+_ADDRESS = re.compile(r"[^\s@<>()\[\],;:\\\"\x00-\x1f\x7f-\x9f]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +32,21 @@ def parse(text: str) -> Mailbox:
     if found and address:
         local, _, domain = address.rpartition("@")
         try:
-            address = f"{local}@{domain.encode('idna').decode('ascii')}"  # RFC 5890: ASCII for the envelope
+            address = f"{local}@{_in_ascii(domain)}"
         except UnicodeError:
             address = ""
         if _ADDRESS.fullmatch(address):
             name = (found["name"] or "").strip()
             if len(name) > 1 and name[0] == name[-1] == '"':
                 name = re.sub(r"\\(.)", r"\1", name[1:-1])
-            return Mailbox(name, address)
+            if clean(name) == name and "\n" not in name:  # a control would stand in the header as it is
+                return Mailbox(name, address)
     raise ValueError('write an address as "Name <name@example.org>"')
+
+
+@lru_cache(maxsize=1 << 10)  # ten thousands of people have an address at the same few places
+def _in_ascii(domain: str) -> str:
+    return domain.encode("idna").decode("ascii")  # RFC 5890: ASCII for the envelope
 
 
 def key(text: str) -> str:

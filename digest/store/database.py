@@ -36,12 +36,14 @@ class Database:
         """Open the database, making or migrating its tables. Raises StoreError, SchemaError."""
         try:
             self._engine = _engine(url)
-        except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+        except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, ValueError) as error:
+            # What is wrong with a port quotes what may be a piece of the password.
+            said = ": its port is no number" if isinstance(error, ValueError) else f": {error}"
             raise StoreError(
-                f"no database can be opened by this address: {error}",
+                f"no database can be opened by this address{said}",
                 place="database",
                 remedy="Give sqlite:///PATH or postgresql+psycopg://….",
-            ) from error
+            ) from None if isinstance(error, ValueError) else error
         self._place = make_url(url).render_as_string(hide_password=True)
         try:
             with self._translated():
