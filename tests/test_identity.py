@@ -155,6 +155,12 @@ def test_every_spelling_of_an_arxiv_paper_is_the_same_paper(number: str, version
     assert found == {PaperId(f"arxiv:{number}")}
 
 
+def test_an_address_at_arxiv_is_the_paper_and_not_one_of_its_versions() -> None:
+    first, second = (identifiers(title=f"{n}", url=f"https://arxiv.org/abs/2503.01234v{n}") for n in (1, 2))
+    assert first[0] == second[0] == "arxiv:2503.01234"
+    assert identifiers(title="a", url="https://example.org/2503.01234")[0] == "url:example.org/2503.01234"
+
+
 def test_the_most_trusted_identifier_wins() -> None:
     assert paper_id(title="x", arxiv="2503.01234", doi="10.1000/x") == "arxiv:2503.01234"
     assert paper_id(title="x", doi="https://doi.org/10.1000/ABC") == "doi:10.1000/abc"

@@ -130,7 +130,7 @@ def identifiers(
     `corpus` is Semantic Scholar's CorpusId, `url` an address that is the paper's own.
     """
     name = _doi(str(doi or ""))
-    number = arxiv_id(str(arxiv or ""))
+    number = arxiv_id(str(arxiv or "")) or (arxiv_id_at(url) if isinstance(url, str) else None)
     if name and name.startswith(_ARXIV_DOI):
         number = number or arxiv_id(name.removeprefix(_ARXIV_DOI))
         name = None
