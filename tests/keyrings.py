@@ -6,7 +6,7 @@ from pathlib import Path
 
 # Each is a keyring of its own; all keep their entries in one file, as JSON.
 _FAKES = """
-import json, os, pathlib, time
+import json, os, pathlib, signal, time
 from keyring.backend import KeyringBackend
 from keyring.errors import KeyringLocked
 
@@ -37,6 +37,20 @@ class Hanging(Working):
 class Forgetful(Working):
     def set_password(self, service, username, password):
         pass
+
+class Clinging(Working):
+    def delete_password(self, service, username):
+        raise OSError("it is held fast")
+
+class Interrupting(Working):
+    def set_password(self, service, username, password):
+        os.kill(os.getppid(), signal.SIGINT)
+        time.sleep(60)
+
+class InterruptingLate(Interrupting):
+    def set_password(self, service, username, password):
+        Working.set_password(self, service, username, password)
+        super().set_password(service, username, password)
 
 class Crashing(Working):
     def get_password(self, service, username):

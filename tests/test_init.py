@@ -88,7 +88,7 @@ runpy.run_module("digest", run_name="__main__")
 """
 
 
-def session(arguments: Sequence[object], *answers: tuple[str, str]) -> tuple[int, str]:
+def session(arguments: Sequence[object], *answers: tuple[str, str], columns: int = 200) -> tuple[int, str]:
     """What a person at a terminal is shown who answers each question, of which those words are a part."""
     window, inside = os.openpty()
     process = subprocess.Popen(
@@ -97,7 +97,7 @@ def session(arguments: Sequence[object], *answers: tuple[str, str]) -> tuple[int
         stdout=inside,
         stderr=inside,
         start_new_session=True,
-        env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1"},
+        env={**os.environ, "COLUMNS": str(columns), "NO_COLOR": "1"},
     )
     os.close(inside)
     waiting, said = list(answers), ""
@@ -177,6 +177,7 @@ def test_answers_stand_in_the_commented_file(mine: Path, run: Run, monkeypatch: 
         "Ada <ada@lab.example.org>",
         "own",
         "mail.example.net",
+        "",
         "ada",
         "6.30, 18",
         "~/saved pages, arxiv:cs.CV,cs.SD",
@@ -197,6 +198,8 @@ def test_answers_stand_in_the_commented_file(mine: Path, run: Run, monkeypatch: 
     assert [f"{at:%H:%M}" for at in profile.schedule.at] == ["06:30", "18:00"]
     assert [source.kind for source in config.sources] == ["arxiv", "file"]
     assert "digest secret set digest-smtp" in run.out
+    assert "Encryption (tls, starttls or none) [tls]: " in run.out
+    assert "Server      mail.example.net:465, tls\n" in run.out
 
 
 @pytest.mark.parametrize(
@@ -234,6 +237,26 @@ def test_without_an_address_there_are_feeds_alone(
     assert loaded(mine).email is None
     assert loaded(mine).profiles[0].channels == ("feeds", "archive")
     assert "Password" not in run.out
+    assert re.findall(r"^\d\. \w+", run.out, re.MULTILINE) == ["1. What", "2. Where", "3. At", "4. Where"]
+
+
+def test_topics_are_said_as_they_are_understood(
+    mine: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run("init", "--yes", "--dir", mine / "a", "--topic", "gaze and eyes not fish；p53") == 0
+    assert "Understood  Gaze and eyes: “gaze and eyes”, not “fish”\n            p53: “p53”\n" in run.out
+    typed(monkeypatch, ", ".join(f"topic{number}" for number in range(30)), "", "", "")
+    assert run("init", "--dir", mine / "b") == 0
+    assert "Understood  topic0: “topic0”; topic1: “topic1”; " in run.out
+
+
+def test_address_of_a_page_that_a_site_shows_people_is_that_site(mine: Path, run: Run) -> None:
+    given = ("https://huggingface.co/papers/trending", "https://arxiv.org/list/cs.CV/new")
+    assert run("init", "--yes", "--dir", mine, *(part for one in given for part in ("--source", one))) == 0
+    assert tomllib.loads((mine / "digest.toml").read_text(encoding="utf-8"))["sources"] == [
+        {"kind": "huggingface", "pages": ["trending"]},
+        {"kind": "arxiv", "categories": ["cs.CV"]},
+    ]
 
 
 def test_flags_alone_suffice(mine: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -293,6 +316,8 @@ def test_user_name_of_icloud_is_an_address_there(
         (("--host", "localhost", "--security", "none"), ("localhost", 25, "none", None)),
         (("--host", "mx", "--security", "starttls", "--username", ""), ("mx", 587, "starttls", None)),
         (("--host", "[::1]:465", "--username", "me"), ("::1", 465, "tls", "me")),
+        (("--host", "mx:465", "--port", "465", "--security", "SSL"), ("mx", 465, "tls", "a@example.org")),
+        (("--host", "mx", "--security", "StartTLS"), ("mx", 587, "starttls", "a@example.org")),
         (
             ("--provider", "gmail", "--port", "587", "--security", "starttls"),
             ("smtp.gmail.com", 587, "starttls", "a@example.org"),
@@ -363,19 +388,24 @@ def test_what_cannot_be_read_is_asked_again_with_the_reason(
 ) -> None:
     answers = {
         "": "There is no topic",
-        "swin or": "missing at the end",
+        "swin or": 'missing behind "or"',
+        "swin AND gaze": "topics are words",
         "swin": "",
         "nobody": "Write an address as",
         "ädä@example.org": "beyond ASCII",
+        "a@example.org, Bo <b@example.org>": "One address here; more in recipients",
         "a@example.org": "",
         "gmial": "Did you mean gmail?",
         "post office": "Say one of them",
         "own": "",
         "a b": "Write a host as",
         "mx:0": "Write a host as",
+        "mx:465:3": "Write a host as",
+        "::1": "Write a host as",
+        "ada@mx": "Write a host as",
         "mx:2525": "",
-        "ssl": "Say tls, starttls or none",
-        "starttls": "",
+        "plain": "Say tls, starttls or none",
+        "STARTTLS": "",
         "-": "",
         "noon": "Write a time",
         "24:00": "Write a time",
@@ -384,6 +414,9 @@ def test_what_cannot_be_read_is_asked_again_with_the_reason(
         ",": "There is no source",
         "hugingface": "Did you mean huggingface?",
         "~/nowhere": "Make it first",
+        "www.example.org/f?a=b": "Write https:// before it",
+        "cs.CV": "Write arxiv:cs.CV",
+        "https://x.org/a b": "no spaces",
         "arxiv": "arXiv has many categories",
         "arxiv:cs.XXXX": "cs.XXXX",
         "https://": "must begin with https://",
@@ -400,13 +433,34 @@ def test_what_cannot_be_read_is_asked_again_with_the_reason(
     assert (table.host, table.port, table.security, table.username) == ("mx", 2525, "starttls", None)
 
 
-@pytest.mark.parametrize("answers", [(), ("gaze",), ("gaze", "a@gmail.com", "gmail"), ("gaze", "", "07:00")])
-def test_input_that_ends_leaves_nothing_behind(
-    mine: Path, run: Run, monkeypatch: pytest.MonkeyPatch, answers: Sequence[str]
+@pytest.mark.parametrize(
+    ("answers", "flag"),
+    [
+        ((), "--topic"),
+        (("gaze",), "--email"),
+        (("gaze", "a@gmail.com", "gmail"), "--at"),
+        (("gaze", "a@example.org", "own", "mx"), "--security"),
+        (("gaze", "", "07:00"), "--source"),
+    ],
+)
+def test_input_that_ends_leaves_nothing_behind_and_the_flag_that_answers_is_named(
+    mine: Path, run: Run, monkeypatch: pytest.MonkeyPatch, answers: Sequence[str], flag: str
 ) -> None:
     typed(monkeypatch, *answers)
-    assert run("init", "--dir", mine) == 130
-    assert "Nothing was written" in run.err
+    assert run("init", "--dir", mine) == 2
+    assert f"so say {flag}." in run.err
+    assert not mine.exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "words"), [((), "say --topic"), (("--email", "a@gmail.com", "--password-stdin"), "no password")]
+)
+def test_closed_input_is_as_one_that_ends(
+    mine: Path, run: Run, monkeypatch: pytest.MonkeyPatch, given: Sequence[str], words: str
+) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    assert run("init", "--dir", mine, *given) == 2
+    assert words in run.err
     assert not mine.exists()
 
 
@@ -421,6 +475,11 @@ def test_input_that_ends_leaves_nothing_behind(
         (("--yes", "--email", "a@example.org", "--provider", "own"), "say --host"),
         (("--yes", "--email", "a@example.org", "--provider", "icloud"), "say --username"),
         (("--yes", "--email", "a@example.org", "--host", "mx:26"), "say --security"),
+        (
+            ("--yes", "--email", "a@example.org", "--host", "mx:25", "--port", "26"),
+            "port 25 stands here, but --port says 26",
+        ),
+        (("--yes", "--email", "a@example.org", "--host", "mx", "--security", "x"), "'x' is not one of"),
         (("--yes", "--topic", "or"), "a keyword is missing"),
         (("--yes", "--email", "nobody"), "write an address"),
         (("--yes", "--at", "noon"), "write a time"),
@@ -456,6 +515,33 @@ def test_writing_that_fails_half_way_leaves_nothing_behind(
     assert files(mine) == set()
 
 
+@pytest.mark.parametrize(
+    "before",
+    [{}, {"digest/digest-smtp": "another's", "digest/digest-smtp-a@gmail.com": "an older one"}],
+)
+def test_password_is_taken_back_when_nothing_can_be_written(
+    tmp_path: Path, mine: Path, run: Run, monkeypatch: pytest.MonkeyPatch, before: dict[str, str]
+) -> None:
+    (tmp_path / "ring" / "entries.json").write_text(json.dumps(before))
+    (mine / "profiles").mkdir(parents=True)
+    (mine / "profiles" / "me.toml").symlink_to("nowhere")
+    typed(monkeypatch, "secret")
+    assert run("init", "--dir", mine, "--email", "a@gmail.com", "--password-stdin") == 2
+    assert "is again as it was" in run.err
+    assert entries(tmp_path) == before
+
+
+def test_password_that_cannot_be_taken_back_is_told(
+    mine: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "fakes.Clinging")
+    (mine / "profiles").mkdir(parents=True)
+    (mine / "profiles" / "me.toml").symlink_to("nowhere")
+    typed(monkeypatch, "secret")
+    assert run("init", "--dir", mine, "--email", "a@gmail.com", "--password-stdin") == 2
+    assert "digest-smtp: the keyring failed" in run.err
+
+
 # --- what would have been caught --------------------------------------------------------------
 
 
@@ -463,9 +549,26 @@ def test_pages_at_hand_show_what_each_topic_would_catch(mine: Path, run: Run) ->
     assert run("init", "--yes", "--dir", mine, *CATCHING, "--source", "saved pages") == 0
     assert "3 papers; of these your topics would catch:" in run.out
     assert "Swin: 1\n              *Swin*Leaf: Shifted Windows for Counting Leaves\n" in run.out
-    assert "Talking faze: none\n" in run.out
-    assert "talking faze stands in none; did you mean face?" in run.out
-    assert "lip sync stands in none\n" in run.out
+    assert "Talking faze: none; did you mean face?\n" in run.out
+    assert "stands in none" not in run.out  # of a topic that catches nothing, that is plain
+
+
+def test_word_that_stands_nowhere_is_told_of_a_topic_that_catches_something(mine: Path, run: Run) -> None:
+    given = ("--topic", "Swin or lip sync or talking faze", "--source", "saved pages")
+    assert run("init", "--yes", "--dir", mine, *given) == 0
+    assert "              lip sync stands in none\n" in run.out
+    assert "              talking faze stands in none; did you mean face?\n" in run.out
+
+
+@pytest.mark.parametrize("topics", [20, 30])
+def test_list_of_many_topics_fits_a_terminal(mine: Path, run: Run, topics: int) -> None:
+    words = ("Swin", "talking", "leaf or fish", *(f"topic{number}" for number in range(topics - 3)))
+    given = ("--topic", ", ".join(words), "--source", "saved pages")
+    assert run("init", "--yes", "--dir", mine, *given) == 0
+    shown = run.out.partition("At hand")[2].partition("\n\n")[0]
+    assert len(shown.splitlines()) <= 25
+    assert "Swin: 1" in shown
+    assert f"topic{topics - 4}: none" in shown
 
 
 def test_what_is_stored_already_is_at_hand_and_stays_as_it_is(mine: Path, run: Run, home: Path) -> None:
@@ -530,6 +633,17 @@ def test_password_of_a_script_goes_into_a_file_where_there_is_no_keyring(
     assert PASSWORD not in run.out + run.err + (mine / "digest.toml").read_text()
 
 
+def test_a_keyring_that_hangs_is_named_before_it_is_waited_for(
+    mine: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "fakes.Hanging")
+    monkeypatch.setattr("digest.credentials.KEYRING_TIMEOUT", 0.2)
+    typed(monkeypatch, PASSWORD)
+    assert run("init", "--dir", mine, "--email", "a@gmail.com", "--password-stdin") == 0
+    assert "the keyring to keep the password" in run.out.partition("did not answer")[0]
+    assert "smtp-password" in files(mine)
+
+
 def test_a_certificate_that_is_still_missing_is_named_by_the_test_mail(mine: Path, run: Run) -> None:
     assert run("init", "--yes", "--dir", mine, "--email", "a@proton.me", "--test-mail") == 2
     assert f"{mine}/cert.pem: email.ca_file" in run.err
@@ -544,7 +658,7 @@ LED = (
     ("E-mail", "Ada <ada@example.org>"),
     ("Provider [own]", ""),
 )
-REST = (("Time [07:00]", ""), ("Sources [huggingface]", "~/saved pages"), ("Instead of “Talking faze”", ""))
+REST = (("Time [07:00]", ""), ("Sources [huggingface]", "~/saved pages"), ("Change topics?", ""))
 
 
 def test_a_person_is_led_from_questions_to_a_test_mail(tmp_path: Path, mine: Path) -> None:
@@ -555,8 +669,9 @@ def test_a_person_is_led_from_questions_to_a_test_mail(tmp_path: Path, mine: Pat
             ("Mail server [smtp.example.org]", f"127.0.0.1:{server.port}"),
             ("Time [07:00]", ""),
             ("Sources [huggingface]", "~/saved pages"),
-            ("Instead of “Talking faze”", "gaze or"),
-            ("Instead of “Talking faze”", "talking face"),
+            ("Change topics?", "y"),
+            ("Topics [Swin, talking faze]", "Swin, gaze or"),
+            ("Topics [Swin, talking faze]", "Swin, talking face"),
             ("Password", PASSWORD),
             ("Send a test mail to ada@example.org?", "y"),
         )
@@ -566,7 +681,8 @@ def test_a_person_is_led_from_questions_to_a_test_mail(tmp_path: Path, mine: Pat
     assert message["To"] == "Ada <ada@example.org>"
     assert message["Subject"] == "digest can send you mail"
     assert "Papers on Swin and Talking face" in str(message.get_body(("plain",)))
-    assert "Five questions" in said
+    assert "At most five questions" in said
+    assert f"Server      127.0.0.1:{server.port}, none\n" in said
     assert "Talking face: 1\n              *Talking Faces* Without a Mouth" in said
     assert [one.name for one in loaded(mine).profiles[0].interests] == ["Swin", "Talking face"]
     assert PASSWORD not in said + "".join((mine / name).read_text() for name in files(mine))
@@ -635,7 +751,22 @@ def test_a_password_may_be_stored_later_and_a_test_mail_then_names_the_command(
         given = ("--email", "a@example.org", "--host", f"127.0.0.1:{server.port}", "--security", "none")
         assert run("init", "--yes", "--dir", mine / "b", *given, "--username", "ada", "--test-mail") == 2
     assert "digest secret set digest-smtp" in run.err
+    assert "Not sent    the test mail; the files above are written." in run.out
     assert loaded(mine / "b").sources
+
+
+def test_place_of_a_mistake_is_shown_below_it_where_that_fits_on_a_line(mine: Path) -> None:
+    code, said = session(
+        ("--dir", mine),
+        ("Topics", "gaze or"),
+        ("Topics", f"gaze of {'invented ' * 5}owls or"),
+        ("Topics", INTERRUPT),
+        columns=40,
+    )
+    assert code == 130
+    assert said.count("^ column") == 1, said
+    assert "    gaze or\n           ^ column 8\n" in said
+    assert "at column 61" in " ".join(said.split())
 
 
 def test_an_interrupt_leaves_nothing_behind(mine: Path) -> None:
@@ -663,6 +794,20 @@ def test_pages_of_the_web_are_read_if_a_person_wants_that(tmp_path: Path, mine: 
         assert (code, "*Gaze* of Invented Owls" in said) == (0, True), said
         code, said = session(("--dir", mine / "b"), *asked, ("Read 127.0.0.1 now", "n"))
         assert (code, "At hand" in said) == (0, False), said
+
+
+@pytest.mark.parametrize("keyring", ["Interrupting", "InterruptingLate"])
+def test_an_interrupt_leaves_nothing_in_the_keyring_either(
+    tmp_path: Path, mine: Path, monkeypatch: pytest.MonkeyPatch, keyring: str
+) -> None:
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", f"fakes.{keyring}")
+    given = ("--email", "a@gmail.com", "--at", "7", "--source", "saved pages")
+    code, said = session(("--dir", mine, "--topic", "gaze", *given), ("Password", PASSWORD), ("Send", "n"))
+    assert code == 130, said
+    assert "Nothing was written." in said
+    assert ("digest-smtp is again as it was" in said) == (keyring == "InterruptingLate")
+    assert entries(tmp_path) == {}
+    assert not mine.exists()
 
 
 # --- what comes next --------------------------------------------------------------------------

@@ -23,6 +23,17 @@ TOPICS = {
     "Swin": [("Swin", ["Swin"], [])],
     " swin ,, talking  face ": [("Swin", ["swin"], []), ("Talking face", ["talking face"], [])],
     "talking face or lip sync": [("Talking face", ["talking face", "lip sync"], [])],
+    "Swin；talking face，p53、mRNA; =SAM": [
+        ("Swin", ["Swin"], []),
+        ("Talking face", ["talking face"], []),
+        ("p53", ["p53"], []),
+        ("mRNA", ["mRNA"], []),
+        ("SAM", ["=SAM"], []),
+    ],
+    "SE(3) equivariance or (2+1)D convolution AND NOT C++": [
+        ("SE(3) equivariance", ["SE(3) equivariance", "(2+1)D convolution"], ["C++"])
+    ],
+    '"title: (x AND y"': [("title: (x AND y", ["title: (x AND y"], [])],
     "talking face OR lip sync": [("Talking face", ["talking face", "lip sync"], [])],
     "face but not facebook": [("Face", ["face"], ["facebook"])],
     "face not facebook or meta": [("Face", ["face"], ["facebook", "meta"])],
@@ -54,8 +65,9 @@ def test_topics_are_read_as_they_are_meant(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "words", "column"),
     [
-        ("swin or", "missing at the end", 8),
-        ("swin not", "missing at the end", 9),
+        ("swin or ", 'missing behind "or"', 8),
+        ("swin not", 'missing behind "not"', 9),
+        ("Swin or, talking face", 'missing behind "or"', 8),
         ("or swin", 'missing before "or"', 1),
         ("not face", 'missing before "not"', 1),
         ("and not face", 'missing before "not"', 5),
@@ -69,6 +81,33 @@ def test_topic_that_cannot_be_read_is_refused_with_its_place(text: str, words: s
     with pytest.raises(QueryError, match=words) as caught:
         topics.parse(text)
     assert caught.value.column == column
+
+
+@pytest.mark.parametrize(
+    ("text", "column"),
+    [
+        ("Swin AND transformer", 6),
+        ("Swin not video AND audio", 16),
+        ("(image OR video) generation", 1),
+        ("gaze, Title:avatar", 7),
+        ("face -facebook", 6),
+        ("+face", 1),
+        ("face && audio", 6),
+        ("face || audio", 6),
+        ("face^2", 1),
+        ("swim~", 1),
+    ],
+)
+def test_what_looks_like_a_query_is_refused_for_it_would_mean_something_else(text: str, column: int) -> None:
+    with pytest.raises(QueryError, match="topics are words") as caught:
+        topics.parse(text)
+    assert caught.value.column == column
+    assert 'Write words with "or"' in str(caught.value)
+
+
+def test_topics_are_said_as_they_are_understood() -> None:
+    said = [topics.described(one) for one in topics.parse('"a b"~3 or =SAM not x or y, gaze')]
+    assert said == ['A b: "a b"~3 or “=SAM”, not “x” or “y”', "Gaze: “gaze”"]
 
 
 @pytest.mark.parametrize("text", ["", " , ,"])
@@ -118,12 +157,42 @@ def test_sources_are_told_apart_by_commas(text: str, parts: Sequence[str]) -> No
 @pytest.mark.parametrize(
     ("text", "kind", "settings"),
     [
-        ("HuggingFace", "huggingface", {}),
+        ("HuggingFace", "huggingface", {"pages": ["daily"]}),
         ("arXiv:cs.CV, cs.SD", "arxiv", {"categories": ["cs.CV", "cs.SD"]}),
         ("arxiv cs.CV cs.SD", "arxiv", {"categories": ["cs.CV", "cs.SD"]}),
         ("medrxiv", "medrxiv", {}),
         ("biorxiv:cell biology,genomics", "biorxiv", {"categories": ["cell biology", "genomics"]}),
         ("https://www.x.org/f?a=b", "feed", {"name": "x.org", "url": "https://www.x.org/f?a=b"}),
+        ("https://huggingface.co/papers", "huggingface", {"pages": ["daily"]}),
+        ("http://hf.co/papers/?page=2", "huggingface", {"pages": ["daily"]}),
+        ("https://huggingface.co/papers/date/2026-11-20", "huggingface", {"pages": ["daily"]}),
+        ("https://huggingface.co/papers/week/2026-W47", "huggingface", {"pages": ["weekly"]}),
+        ("https://huggingface.co/papers/month/2026-11", "huggingface", {"pages": ["monthly"]}),
+        ("HTTPS://www.HuggingFace.co/papers/trending", "huggingface", {"pages": ["trending"]}),
+        ("https://arxiv.org/list/cs.CV/new", "arxiv", {"categories": ["cs.CV"]}),
+        ("https://www.arxiv.org/list/hep-th/pastweek?show=50", "arxiv", {"categories": ["hep-th"]}),
+        ("https://arxiv.org/archive/cs", "arxiv", {"categories": ["cs"]}),
+        ("https://rss.arxiv.org/rss/cs.CV+cs.SD", "arxiv", {"categories": ["cs.CV", "cs.SD"]}),
+        ("http://export.arxiv.org/atom/q-bio.NC", "arxiv", {"categories": ["q-bio.NC"]}),
+        ("https://www.biorxiv.org", "biorxiv", {}),
+        ("https://www.medrxiv.org/content/early/recent", "medrxiv", {}),
+        ("https://www.biorxiv.org/collection/cell-biology", "biorxiv", {"categories": ["cell biology"]}),
+        ("https://connect.biorxiv.org/biorxiv_xml.php?subject=all", "biorxiv", {}),
+        (
+            "http://connect.medrxiv.org/medrxiv_xml.php?subject=oncology+public_health",
+            "medrxiv",
+            {"categories": ["oncology", "public health"]},
+        ),
+        *(
+            (address, "feed", {"name": name, "url": address})
+            for address, name in (
+                ("https://huggingface.co/blog/feed.xml", "huggingface.co"),
+                ("https://huggingface.co.example.org/papers", "huggingface.co.example.org"),
+                ("https://export.arxiv.org/api/query?search_query=all:gaze", "export.arxiv.org"),
+                ("https://notarxiv.org/list/cs.CV/new", "notarxiv.org"),
+                ("https://www.biorxiv.org/search/gaze", "biorxiv.org"),
+            )
+        ),
         ("huggingfaces", "file", {"paths": ["huggingfaces"]}),
         (r"C:\papers", "file", {"paths": [r"C:\papers"]}),
     ],
@@ -138,10 +207,34 @@ def test_site_is_told_what_it_lacks_or_has_not(text: str) -> None:
         origins.parse(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("https://huggingface.co/papers?q=talking+face", "address of a search"),
+        ("https://huggingface.co/papers/2611.12345", "no list of papers"),
+        ("https://x.org/a https://x.org/b", "no spaces"),
+        ("https://[::1/feed", "is no address"),
+    ],
+)
+def test_address_that_is_no_source_is_refused(text: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        origins.parse(text)
+
+
+@given(st.from_regex(r"https?://(www\.)?(hf\.co/papers|arxiv\.org/list|biorxiv\.org)[ -~]*", fullmatch=True))
+def test_any_address_is_a_source_or_is_refused(text: str) -> None:
+    try:
+        origin = origins.parse(text)
+    except ConfigError:
+        return
+    assert origin.kind in {"feed", "huggingface", "arxiv", "biorxiv"}
+
+
 def test_sources_of_a_kind_become_one_and_feeds_have_names_of_their_own() -> None:
-    said = "huggingface,huggingface,arxiv:a,arxiv:b,biorxiv:x,biorxiv,https://x.org/1,https://x.org/2,/p,/q"
+    trending = "https://huggingface.co/papers/trending"
+    said = f"huggingface,{trending},huggingface,arxiv:a,arxiv:b,arxiv:a,biorxiv:x,biorxiv,https://x.org/1,https://x.org/2,/p,/q"
     assert origins.merged([origins.parse(one) for one in said.split(",")]) == [
-        ("huggingface", {}),
+        ("huggingface", {"pages": ["daily", "trending"]}),
         ("arxiv", {"categories": ["a", "b"]}),
         ("biorxiv", {}),
         ("feed", {"name": "x.org", "url": "https://x.org/1"}),

@@ -25,17 +25,18 @@ from zoneinfo import ZoneInfo
 import click
 
 from digest.cli import fail
-from digest.cli.output import coloured, count, line, moment, printable, progress, say
+from digest.cli.output import cells, coloured, count, line, moment, printable, progress, say, width
 from digest.core import example, mailbox, origins, topics
 from digest.core.lines import clean
 from digest.core.origins import Origin
 from digest.core.providers import PROVIDERS, Provider, as_meant, guess
-from digest.errors import ConfigError, CredentialError, DigestError
+from digest.errors import ConfigError, CredentialError, DigestError, QueryError
 
 if TYPE_CHECKING:
     from digest.app import App
-    from digest.core.backtest import Backtest, Hit
+    from digest.core.backtest import Backtest, Hit, InterestReport
     from digest.core.model import Interest
+    from digest.redaction import Secret
 
 T = TypeVar("T")
 
@@ -50,12 +51,37 @@ _DAYS = 36_500  # all that is stored: what is tried is the words, not the time
 _PATIENCE = 15.0  # seconds for a page that somebody waits for
 _SAMPLES = 2
 _FEW = 10  # papers, of which most may be wanted all the same
-_SERVER = re.compile(r"\[?([^\s/\[\]]+?)\]?(?::(\d{1,5}))?")
+_MOST_LINES = 24  # of a list, so that a terminal shows it whole
+_MOST_TOPICS = 8  # that have a line each
+_SERVER = re.compile(r"(?:\[([^\s/@\[\]]+)\]|([^\s/@:\[\]]+))(?::(\d{1,5}))?")
+_HOST_LIKE = re.compile(r"(?:[\w-]+\.)+[a-z]{2,}(?::\d+)?(?:/.*)?", re.IGNORECASE)
+_CATEGORY_LIKE = re.compile(
+    r"(?:astro-ph|cond-mat|cs|econ|eess|math|nlin|physics|q-bio|q-fin|stat)\.[A-Za-z-]+", re.IGNORECASE
+)
+_SEVERAL = re.compile(r"\S@[^\s,;<>]+>?(?:\s*[,;]|\s+(?!<)).*@")  # but `a@x.org <a@x.org>` is one
 _TIME = re.compile(r"(\d{1,2})(?:[:.](\d\d))?")
 _INTEREST = """# A keyword ignores case, hyphens and plural: "Swin" finds "SwinV2" and "Swin-Free",
 # but neither "Swing" nor "CSWin". A phrase is found across hyphens and line breaks.
 # `digest try` shows what keywords find. Of keywords any has to be there, of exclude none.
 """
+
+
+def _security(text: str) -> str:
+    """How a server is talked to; as mail programs call it, too. Raises ValueError."""
+    name = text.lower()
+    name = "tls" if name in {"ssl", "ssl/tls"} else name
+    if name not in _PORTS:
+        raise ValueError("say tls, starttls or none")
+    return name
+
+
+class _Security(click.Choice[str]):
+    """The names that `_security` knows."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ANN401 - click's
+        with suppress(ValueError):
+            value = _security(value)
+        return super().convert(value, param, ctx)
 
 
 @dataclass(frozen=True)
@@ -113,6 +139,10 @@ class _Mail:
     @property
     def address(self) -> str:
         return mailbox.parse(self.recipient).address
+
+    @property
+    def server(self) -> str:
+        return f"{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
 
     @property
     def by_token(self) -> bool:
@@ -194,7 +224,7 @@ class _Answers:
 @click.option("--provider", metavar="NAME", help=f"Who sends the mail: {', '.join(PROVIDERS)} or {_OWN}.")
 @click.option("--host", metavar="NAME", help="A mail server of your own.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Its port.")
-@click.option("--security", type=click.Choice(list(_PORTS)), help="How it is talked to.")
+@click.option("--security", type=_Security(list(_PORTS)), help="How it is talked to.")
 @click.option("--username", metavar="NAME", help='Who logs in there; "": nobody.')
 @click.option("--at", metavar="HH:MM", help="When digests are due, local time.")
 @click.option(
@@ -215,10 +245,13 @@ def init(**given: Any) -> int:  # noqa: ANN401 - as `_Wish` says
     folder = _target(wish)
     try:
         answers, secret, is_tested = _asked(wish)
-        if answers.mail and secret:
-            answers = replace(answers, password=_kept(answers.mail, secret, ask=not wish.is_silent))
-        kept = {_PASSWORD_FILE: f"{secret}\n"} if "file" in answers.password else {}
-        _write(folder, kept | answers.files())
+        with ExitStack() as undo:
+            if answers.mail and secret:
+                password = _kept(answers.mail, secret, undo, ask=not wish.is_silent)
+                answers = replace(answers, password=password)
+            kept = {_PASSWORD_FILE: f"{secret}\n"} if "file" in answers.password else {}
+            _write(folder, kept | answers.files())
+            undo.pop_all()
     except (click.Abort, KeyboardInterrupt):
         click.echo("\nNothing was written.", err=True)
         raise
@@ -256,19 +289,17 @@ def _asked(wish: _Wish) -> tuple[_Answers, str, bool]:
     on_terminal = sys.stdin is not None and sys.stdin.isatty() and not wish.is_silent
     ask = _Asking(is_silent=wish.is_silent)
     if on_terminal and not wish.topic:
-        say("Five questions. Enter takes what stands in [brackets]; Ctrl-C leaves everything as it was.")
-    interests = ask(
-        "Topics",
-        topics.parse,
-        "1. What should papers be about? Commas separate topics, “or” joins other words for one, “not” "
+        say("At most five questions. Enter takes what is in [brackets]; Ctrl-C leaves everything as it was.")
+    said, interests = _topics(
+        ask,
+        "What should papers be about? Commas separate topics, “or” joins other words for one, “not” "
         f"leaves papers out. For example: {_EXAMPLES}",
-        given=("--topic", ", ".join(wish.topic) or None),
-        silently="Swin, talking face",
+        given=", ".join(wish.topic) or None,
     )
     email = ask(
         "E-mail",
         _address,
-        "2. Where should the mail go? Enter alone: nowhere; there are feeds and web pages.",
+        "Where should the mail go? Enter alone: nowhere; there are feeds and web pages.",
         given=("--email", wish.email),
         default="",
         silently="",
@@ -277,7 +308,7 @@ def _asked(wish: _Wish) -> tuple[_Answers, str, bool]:
     at = ask(
         "Time",
         _times,
-        f"4. At what time, from Monday to Friday? It is local time, here that of {_zone()}.",
+        f"At what time, from Monday to Friday? It is local time, here that of {_zone()}.",
         given=("--at", wish.at),
         default="07:00",
         silently="07:00",
@@ -285,14 +316,15 @@ def _asked(wish: _Wish) -> tuple[_Answers, str, bool]:
     sources = ask(
         "Sources",
         lambda text: _sources(wish.source or origins.split(text)),
-        f"5. Where do papers come from? {_SITES}, the address of a feed, a file or folder of saved pages; "
+        f"Where do papers come from? {_SITES}, the address of a feed, a file or folder of saved pages; "
         "commas between.",
         given=("--source", "" if wish.source else None),
         default="huggingface",
         silently="huggingface",
     )
     answers = _Answers(interests, mail, at, sources, {"keyring": _ENTRY})
-    answers = _tried(answers, on_terminal=on_terminal, is_open=on_terminal and not wish.topic)
+    said = said if on_terminal and not wish.topic else ""
+    answers = _tried(answers, ask, said, on_terminal=on_terminal)
     secret = _secret(wish, mail, on_terminal=on_terminal) if mail else ""
     is_tested = wish.test_mail
     if mail and on_terminal and not is_tested and (secret or mail.username is None):
@@ -306,6 +338,7 @@ class _Asking:
 
     def __init__(self, *, is_silent: bool) -> None:
         self._is_silent = is_silent
+        self._asked = 0  # questions with a number
 
     def __call__(
         self,
@@ -327,16 +360,54 @@ class _Asking:
             try:
                 return read(clean(str(answer)).strip())
             except (DigestError, ValueError) as error:
-                raise click.BadParameter(str(error), param_hint=flag) from error
+                raise click.BadParameter(_told(error, width(err=True)), param_hint=flag) from error
+        if sys.stdin is None:
+            raise click.UsageError(f"Nobody can be asked here, so say {flag}.")
         if about:
+            self._asked += 1
             click.echo()
-            say(about, hang=3)
+            say(f"{self._asked}. {about}", hang=3)
         while True:
             try:
                 typed = click.prompt(label, default=default, show_default=bool(default))
                 return read(clean(typed).strip())
+            except click.Abort as stopped:
+                if sys.stdin.isatty() or isinstance(stopped.__context__, KeyboardInterrupt):
+                    raise
+                click.echo()
+                raise click.UsageError(
+                    f"There are no more answers on standard input, so say {flag}."
+                ) from None
             except (DigestError, ValueError) as error:
-                say(click.style(_sentence(str(error)), fg="yellow"))
+                say(click.style(_sentence(_told(error, width())), fg="yellow"))
+
+
+def _told(error: Exception, room: int | None) -> str:
+    """What is wrong; with the place below it only where that fits on a line."""
+    text = str(error)
+    if isinstance(error, QueryError) and room is not None and max(map(cells, text.split("\n")[1:])) > room:
+        return DigestError.__str__(error)
+    return text
+
+
+def _topics(
+    ask: _Asking, about: str = "", *, given: str | None = None, default: str = ""
+) -> tuple[str, tuple[Interest, ...]]:
+    """Topics, as they are said and as they are understood, which is shown."""
+    said, interests = ask(
+        "Topics",
+        lambda text: (text, topics.parse(text)),
+        about,
+        given=("--topic", given),
+        default=default,
+        silently="Swin, talking face",
+    )
+    parts = [printable(topics.described(interest)) for interest in interests]
+    if len(parts) > _MOST_TOPICS:
+        parts = ["; ".join(parts)]
+    for number, part in enumerate(parts):
+        line("" if number else "Understood", part)
+    return said, interests
 
 
 def _sentence(text: str) -> str:
@@ -345,6 +416,8 @@ def _sentence(text: str) -> str:
 
 
 def _address(text: str) -> str:
+    if _SEVERAL.search(text):
+        raise ValueError('one address here; more in recipients = ["…", "…"] of profiles/me.toml')
     if text and not mailbox.parse(text).address.isascii():
         raise ValueError("an address with letters beyond ASCII is not supported")
     return text
@@ -386,9 +459,17 @@ def _origin(text: str) -> Origin:
     if origin.kind != "file":
         return origin
     path = Path(os.path.expanduser(text))  # noqa: PTH111 - `Path.expanduser` raises where nobody has a home
-    if not path.exists() and not glob.has_magic(text):
+    is_host_like = _HOST_LIKE.fullmatch(text) and not Path(text.partition("/")[0]).exists()
+    if not path.exists() and (is_host_like or not glob.has_magic(text)):
         near = difflib.get_close_matches(text.lower(), origins.SITES, n=1)
-        hint = f"Did you mean {near[0]}?" if near else f"Make it first; or there are {_SITES}."
+        if _CATEGORY_LIKE.fullmatch(text):
+            hint = f"Write arxiv:{text}."
+        elif near:
+            hint = f"Did you mean {near[0]}?"
+        elif is_host_like:
+            hint = "Write https:// before it if it is an address, or else make it first."
+        else:
+            hint = f"Make it first; or there are {_SITES}."
         raise ConfigError(f'there is no file or folder "{text}"', remedy=hint)
     # A path is relative to the configuration there, and to where somebody is here.
     return Origin("file", {"paths": [text if text.startswith("~") else str(path.absolute())]})
@@ -405,23 +486,26 @@ def _mail(wish: _Wish, email: str, ask: _Asking) -> _Mail:
     name = ask(
         "Provider",
         _provider,
-        f"3. Who sends it? {', '.join(PROVIDERS)}, or {_OWN} for a mail server of your own.",
+        f"Who sends it? {', '.join(PROVIDERS)}, or {_OWN} for a mail server of your own.",
         given=("--provider", wish.provider or (_OWN if wish.host else implied)),
         default=known.name if known else _OWN,
         silently=None,
     )
     if name == _OWN:
-        return _own_server(wish, email, ask)
-    provider = PROVIDERS[name]
-    line(provider.title, f"{provider.wants}.")
-    return _Mail(
-        email,
-        provider.server(domain),
-        wish.port or provider.port,
-        wish.security or provider.security,
-        _username(wish, email, provider, ask),
-        provider,
-    )
+        mail = _own_server(wish, email, ask)
+    else:
+        provider = PROVIDERS[name]
+        line(provider.title, f"{provider.wants}.")
+        mail = _Mail(
+            email,
+            provider.server(domain),
+            wish.port or provider.port,
+            wish.security or provider.security,
+            _username(wish, email, provider, ask),
+            provider,
+        )
+    line("Server", f"{mail.server}, {mail.security}")
+    return mail
 
 
 def _username(wish: _Wish, email: str, provider: Provider, ask: _Asking) -> str:
@@ -436,20 +520,19 @@ def _username(wish: _Wish, email: str, provider: Provider, ask: _Asking) -> str:
 def _own_server(wish: _Wish, email: str, ask: _Asking) -> _Mail:
     box = mailbox.parse(email)
     host, port = ask(
-        "Mail server", _server, given=("--host", wish.host), default=f"smtp.{box.domain}", silently=None
+        "Mail server",
+        partial(_server, wish.port),
+        given=("--host", wish.host),
+        default=f"smtp.{box.domain}",
+        silently=None,
     )
-    port = wish.port or port
-    usual = {465: "tls", 587: "starttls"}.get(port or 465)
-    security = (
-        wish.security
-        or usual
-        or ask(
-            "Encryption (tls, starttls or none)",
-            _security,
-            given=("--security", None),
-            default="starttls",
-            silently=None,
-        )
+    known = {465: "tls", 587: "starttls"}.get(port or 0)  # RFC 8314, 7.3, and RFC 6409, 3.1
+    security = ask(
+        "Encryption (tls, starttls or none)",
+        _security,
+        given=("--security", wish.security or known),
+        default="starttls" if port else "tls",
+        silently=None if port else "tls",
     )
     username = wish.username
     if username is None and security != "none":
@@ -478,17 +561,17 @@ def _provider(text: str) -> str:
     raise ValueError(f"did you mean {near[0]}?" if near else f"say one of them, or {_OWN}")
 
 
-def _server(text: str) -> tuple[str, int | None]:
+def _server(given: int | None, text: str) -> tuple[str, int | None]:
+    """Host and port, which may be `given`, too. Raises ValueError."""
     found = _SERVER.fullmatch(text)
-    if not found or not 0 < int(found[2] or 1) < 65_536:  # noqa: PLR2004 - RFC 9293, 3.1
-        raise ValueError("write a host as smtp.example.org, with :587 behind it if need be")
-    return found[1], int(found[2]) if found[2] else None
-
-
-def _security(text: str) -> str:
-    if text not in _PORTS:
-        raise ValueError("say tls, starttls or none")
-    return text
+    if not found or not 0 < int(found[3] or 1) < 65_536:  # noqa: PLR2004 - RFC 9293, 3.1
+        raise ValueError(
+            "write a host as smtp.example.org or [2001:db8::1], with :587 behind it if need be; no user name"
+        )
+    port = int(found[3]) if found[3] else given
+    if given not in (None, port):
+        raise ValueError(f"port {port} stands here, but --port says {given}")
+    return found[1] or found[2], port
 
 
 def _present(text: str) -> str:
@@ -504,7 +587,7 @@ def _secret(wish: _Wish, mail: _Mail, *, on_terminal: bool) -> str:
         if wish.password_stdin:
             raise click.UsageError("--password-stdin: nobody logs in there by a password.")
     elif wish.password_stdin:
-        secret = sys.stdin.readline().rstrip("\r\n")
+        secret = sys.stdin.readline().rstrip("\r\n") if sys.stdin else ""
         if not secret:
             raise click.UsageError("--password-stdin: there is no password on standard input.")
     elif on_terminal:
@@ -514,19 +597,22 @@ def _secret(wish: _Wish, mail: _Mail, *, on_terminal: bool) -> str:
     return as_meant(secret) if mail.provider else secret
 
 
-def _kept(mail: _Mail, secret: str, *, ask: bool) -> dict[str, str]:
+def _kept(mail: _Mail, secret: str, undo: ExitStack, *, ask: bool) -> dict[str, str]:
     """Put the password into the keyring, else have it put elsewhere; gives where it is."""
     from digest import credentials
     from digest.redaction import Secret
 
     entry = _ENTRY
+    line("Asking", "the keyring to keep the password; one that is locked may take a while …")
+    known = _known(entry)
+    if known and known.reveal() != secret:  # perhaps of another configuration
+        entry = f"{_ENTRY}-{mail.address}"
+        known = _known(entry)
+    undo.callback(_take_back, entry, known)
     try:
-        with suppress(CredentialError):  # there is none, or what is wrong is said below
-            known = credentials.resolve(credentials.CredentialReference(keyring=entry), environ=os.environ)
-            if known.reveal() != secret:  # perhaps of another configuration
-                entry = f"{_ENTRY}-{mail.address}"
         credentials.store(entry, Secret(secret), environ=os.environ)
     except CredentialError as error:
+        undo.pop_all()
         line("Keyring", f"{_sentence(error.message)}.", colour="yellow")
         if not ask or click.confirm(
             f"Keep it in the file {_PASSWORD_FILE}, which only you can read?", default=True
@@ -536,11 +622,36 @@ def _kept(mail: _Mail, secret: str, *, ask: bool) -> dict[str, str]:
     return {"keyring": entry}
 
 
+def _known(entry: str) -> Secret | None:
+    from digest import credentials
+
+    with suppress(CredentialError):  # there is none, or what is wrong is said when it is stored
+        return credentials.resolve(credentials.CredentialReference(keyring=entry), environ=os.environ)
+    return None
+
+
+def _take_back(entry: str, known: Secret | None) -> None:
+    """Have the keyring hold what it held before."""
+    from digest import credentials
+
+    try:
+        if known:
+            credentials.store(entry, known, environ=os.environ)
+        elif _known(entry):
+            credentials.forget(entry, environ=os.environ)
+        else:  # the interrupt was faster
+            return
+    except CredentialError as error:
+        line("Keyring", f"{entry}: {error.message}.", colour="yellow", err=True)
+    else:
+        line("Keyring", f"{entry} is again as it was.", err=True)
+
+
 # --- what would have been caught --------------------------------------------------------------
 
 
-def _tried(answers: _Answers, *, on_terminal: bool, is_open: bool) -> _Answers:
-    """Show what the topics find in the pages at hand; if it `is_open`, they may be changed."""
+def _tried(answers: _Answers, ask: _Asking, said: str, *, on_terminal: bool) -> _Answers:
+    """Show what the topics find in the pages at hand; where they were `said` here, they may be changed."""
     try:
         with _drafted(answers) as app, _at_hand(app, on_terminal=on_terminal) as trial:
             while trial is not None:
@@ -548,12 +659,11 @@ def _tried(answers: _Answers, *, on_terminal: bool, is_open: bool) -> _Answers:
                 result = trial.backtest(profile, at=_now(), days=_DAYS)
                 click.echo()
                 _show(result)
-                if not (is_open and result.papers):
+                poor = [one for one in result.interests if not one.hits or _is_much(result, one.hits)]
+                if not (said and result.papers and poor) or not click.confirm("Change topics?"):
                     break
-                changed = _changed(result, answers.interests)
-                if changed == answers.interests:
-                    break
-                answers = replace(answers, interests=changed)
+                said, interests = _topics(ask, default=said)
+                answers = replace(answers, interests=interests)
     except DigestError as error:  # such as a database of a newer version, which `digest check` tells again
         line("Not tried", str(error), colour="yellow")
     return answers
@@ -598,19 +708,34 @@ def _show(result: Backtest) -> None:
         line("At hand", "there is no paper yet to try topics on.")
         return
     line("At hand", f"{count(result.papers, 'paper')}; of these your topics would catch:")
-    for report in result.interests:
-        name = printable(report.interest)
-        line(
-            "", f"{name}: {report.hits or 'none'}{', which is most' if _is_much(result, report.hits) else ''}"
-        )
-        own = [hit for hit in result.hits if report.interest in hit.interests]
-        for hit in sorted(own, key=lambda hit: not _in_title(hit, report.interest))[:_SAMPLES]:
-            line("", f"  {_marked(hit, report.interest)}")
-        keywords = {keyword.keyword for keyword in report.keywords}
-        for nowhere in result.nowhere:
-            if nowhere.keyword in keywords:
-                near = f"; did you mean {' or '.join(nowhere.near)}?" if nowhere.near else ""
-                line("", f"  {printable(nowhere.keyword)} stands in none{near}")
+    for samples in range(_SAMPLES, -1, -1):
+        shown = [text for report in result.interests for text in _caught(result, report, samples)]
+        if len(shown) <= _MOST_LINES:
+            break
+    else:
+        shown = ["; ".join(shown)]
+    for text in shown:
+        line("", text)
+
+
+def _caught(result: Backtest, report: InterestReport, samples: int) -> Iterator[str]:
+    """What a topic would catch, with so many titles; words that stand nowhere are told beside titles."""
+    keywords = {keyword.keyword for keyword in report.keywords}
+    nowhere = [one for one in result.nowhere if one.keyword in keywords]
+    name = printable(report.interest)
+    if not report.hits:
+        yield f"{name}: none{_meant([near for one in nowhere for near in one.near])}"
+        return
+    yield f"{name}: {report.hits}{', which is most' if _is_much(result, report.hits) else ''}"
+    own = [hit for hit in result.hits if report.interest in hit.interests]
+    for hit in sorted(own, key=lambda hit: not _in_title(hit, report.interest))[:samples]:
+        yield f"  {_marked(hit, report.interest)}"
+    for one in nowhere if samples else ():
+        yield f"  {printable(one.keyword)} stands in none{_meant(one.near)}"
+
+
+def _meant(near: Sequence[str]) -> str:
+    return f"; did you mean {' or '.join(dict.fromkeys(near))}?" if near else ""
 
 
 def _is_much(result: Backtest, hits: int) -> bool:
@@ -629,22 +754,6 @@ def _marked(hit: Hit, interest: str) -> str:
     pieces = segments(title.text, [title.placed(*span) for span in _in_title(hit, interest)])
     mark = partial(click.style, bold=True, fg="green") if coloured() else "*{}*".format
     return "".join(mark(printable(text)) if is_evidence else printable(text) for text, is_evidence in pieces)
-
-
-def _changed(result: Backtest, interests: Sequence[Interest]) -> tuple[Interest, ...]:
-    """The interests, with others for those that catch nothing or most of all, if somebody wants that."""
-    poor = {one.interest for one in result.interests if not one.hits or _is_much(result, one.hits)}
-    changed: dict[str, Interest] = {}
-    ask = _Asking(is_silent=False)
-    for interest in interests:
-        said: tuple[Interest, ...] = (interest,)
-        if interest.name in poor:
-            label = f"Instead of “{interest.name}” (Enter: leave it)"
-            said = ask(
-                label, lambda text: topics.parse(text) if text else (), given=("", None), silently=None
-            ) or (interest,)
-        changed |= {one.name.casefold(): one for one in said}
-    return tuple(changed.values())
 
 
 # --- files, and what is said of them ----------------------------------------------------------
@@ -725,7 +834,7 @@ def _test(app: App, answers: _Answers, mail: _Mail) -> int:
         f"Papers on {topics.title(answers.interests)} will come to this address, at {', '.join(answers.at)}, "
         "whenever something new is found and digest runs then."
     )
-    line("Sending", f"a test mail to {mail.address} through {mail.host}:{mail.port} …")
+    line("Sending", f"a test mail to {mail.address} through {mail.server} …")
     try:
         message = letter(
             mailbox.parse(table.sender),
@@ -738,7 +847,14 @@ def _test(app: App, answers: _Answers, mail: _Mail) -> int:
         with closing(app.ways.mail(table)) as way:
             way.deliver(message, mail.recipient, handing_over=lambda: None)
     except DigestError as error:
-        return fail(error)
+        code = fail(error)
+        line(
+            "Not sent",
+            "the test mail; the files above are written. `digest check --online` tries to log in again, "
+            "and `digest run` sends what is due.",
+            colour="yellow",
+        )
+        return code
     line("Sent", f"a test mail to {mail.address}: look for it there.", colour="green")
     return 0
 
