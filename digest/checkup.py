@@ -149,6 +149,11 @@ class Checkup:
         for profile in self.app.config.profiles:
             for what, remedy in doubts.of_profile(profile):
                 yield _doubt("profile", what, remedy)
+            capped = [f"{one.max_papers} of {one.name!r}" for one in profile.interests if one.max_papers]
+            if capped and len(profile.interests) > 1:
+                # At the end of a file, `max_papers` is the last interest's, whatever was meant.
+                most = f"{profile.name}: at most {profile.limits.max_papers} papers"
+                yield Finding("profile", f"{most}, {_some(capped)}")
 
     def _time_zone(self) -> Iterator[Finding]:
         config = self.app.config
@@ -196,7 +201,7 @@ class Checkup:
             known = {"digest was installed": written - _WRONG, **self._happened()}
             what, newest = max(known.items(), key=lambda one: one[1])
             there = f"{what} at {newest:%Y-%m-%d %H:%M}"
-            wrong, right = newest - self.at, "right, as far as can be told offline"
+            wrong, right = newest - self.at, "right, as far as can be told without a server"
             remedy += "; if it is right, it was ahead then, and nothing needs to be done"
         if wrong <= _BEHIND:
             yield Finding("clock", right)
@@ -243,7 +248,7 @@ class Checkup:
             yield Finding("database", f"{soundness}; {kind}")
             return
         copy = ", after a copy beside it" if found.server == "SQLite" else "; make a copy before: `pg_dump`"
-        yield Finding("database", f"{soundness}; {kind}: the next run brings it to {HEAD}{copy}")
+        yield Finding("database", f"{soundness}; {kind}: the next command brings it to {HEAD}{copy}")
 
     # --- sources ----------------------------------------------------------------------------------
 
@@ -501,14 +506,16 @@ class Checkup:
     # --- runs -------------------------------------------------------------------------------------
 
     def _runs(self) -> Iterator[Finding]:
+        if _is_held(self.app.config.data_dir):
+            yield Finding("runs", "one is active now")
+        if isinstance(self._condition, DigestError):
+            return  # which `_database` has told
         last, late = None, {}
         if self._is_stored:
             with self.app.store() as store:
                 last = store.last_run()
                 late = health.overdue(self.app.config.profiles, store, at=self.at, since=self.at)
         starts = "`digest schedule`, or a timer as in config/deploy"
-        if _is_held(self.app.config.data_dir):
-            yield Finding("runs", "one is active now")
         if late:
             since = self._local(min(late.values()))
             what = f"{quantity(len(late), 'digest')} overdue since {since}: nothing seems to start digest"

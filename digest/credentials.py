@@ -71,6 +71,20 @@ def describe(reference: CredentialReference) -> str:
     return f"command {reference.command[0]}"
 
 
+def keep(reference: CredentialReference) -> str:
+    """How another secret is put there, in words that end a sentence."""
+    if reference.keyring:
+        return f"store it with `digest secret set {reference.keyring}`"
+    if reference.command:
+        return f"put it where {describe(reference)} finds it"
+    return f"put it into {describe(reference)}"
+
+
+def look(name: str, *, environ: Mapping[str, str]) -> None:
+    """See that there is a keyring that opens, whether or not it has an entry. Raises CredentialError."""
+    _ask_keyring("look", name, environ)
+
+
 def store(name: str, secret: Secret, *, environ: Mapping[str, str]) -> None:
     """Put a secret into the keyring and see that it is there. Raises CredentialError."""
     if not secret.reveal():
@@ -218,7 +232,7 @@ def _run(
 
 
 def _ask_keyring(
-    action: Literal["get", "set", "forget"], name: str, environ: Mapping[str, str], secret: str = ""
+    action: Literal["get", "set", "forget", "look"], name: str, environ: Mapping[str, str], secret: str = ""
 ) -> str:
     done = _run(
         (sys.executable, "-P", "-c", _CHILD, action, name),
@@ -290,6 +304,9 @@ def answer(action, name):
         safe[0].set_password("digest", name, secret)
         if safe[0].get_password("digest", name) != secret:
             return {"problem": "lost", "detail": names[safe[0]]}
+        return {"secret": ""}
+    if action == "look":
+        safe[0].get_password("digest", name)
         return {"secret": ""}
     for ring in safe:
         stored = ring.get_password("digest", name)

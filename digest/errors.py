@@ -86,6 +86,10 @@ class SourceError(DigestError):
     """A source could not be read; the others go on."""
 
 
+AGAIN = "digest tries again at the next run"
+"""The remedy of what passes by itself; of a source that fails, nothing but its words is stored."""
+
+
 class FetchError(SourceError):
     """The bytes of a page could not be had.
 

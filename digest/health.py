@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from digest.config import Config, EmailTable
 from digest.core import slots
 from digest.core.model import DeliveryState, Profile, SourceReport
+from digest.errors import AGAIN
 from digest.sending import MOST_COPIES
 
 if TYPE_CHECKING:
@@ -58,6 +59,11 @@ def reports(config: Config, store: Store) -> list[SourceReport]:
     """How the last reading of each source went, without those that are no longer configured."""
     names = {source.name for source in config.sources}
     return [report for report in store.latest_reports() if report.source in names]
+
+
+def is_broken(report: SourceReport) -> bool:
+    """Whether a source failed for a reason that does not pass by itself, as an address that is gone."""
+    return report.error is not None and AGAIN not in report.error
 
 
 def needs_somebody(pile: Pile, email: EmailTable | None, at: datetime) -> bool:

@@ -92,6 +92,7 @@ class Ways:
             sender=mailbox.parse(email.sender).address,
             timeout=email.timeout or _TIMEOUT,
             context=authorities(email.ca_file, "email.ca_file"),
+            **self._keep(email.password),
         )
 
     def imap(self, email: EmailTable) -> ImapMailbox:
@@ -110,6 +111,7 @@ class Ways:
             folder=table.folder,
             timeout=email.timeout or _TIMEOUT,
             context=authorities(email.ca_file, "email.ca_file"),
+            **self._keep(table.password or email.password),
         )
 
     def webhooks(self) -> Deliverer:
@@ -142,6 +144,10 @@ class Ways:
 
     def _optional(self, table: CredentialTable | None) -> Callable[[], Secret] | None:
         return None if table is None else self.secret(table)
+
+    def _keep(self, table: CredentialTable | None) -> dict[str, str]:
+        """How to change a password, where there is one."""
+        return {} if table is None else {"keep": credentials.keep(self.reference(table))}
 
     def _token(self, email: EmailTable) -> Callable[[], Secret] | None:
         """What gives an access token, if there is to be one."""

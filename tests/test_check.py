@@ -448,6 +448,7 @@ def test_the_database_is_looked_through(tmp_path: Path, run: Run) -> None:
     one = of(findings(run, config, code=1), "database")
     assert "the database file is damaged: a row of " in one["detail"]
     assert one["remedy"].startswith("Put a copy from a backup in its place.")
+    assert "runs" not in {one["subject"] for one in findings(run, config, code=1)}
 
 
 def test_a_large_database_is_looked_through_for_a_while(
@@ -498,6 +499,16 @@ def test_nobody_who_is_left_wants_a_mail(tmp_path: Path, run: Run) -> None:
     with app.load(str(config), {}).store() as store:
         store.stop("me", "me@example.org", now=NOON)
     assert of(findings(run, config), "recipients")["detail"] == "all of 'me' have stopped its mail"
+
+
+def test_a_share_of_one_interest_of_several_is_told(tmp_path: Path, run: Run) -> None:
+    config = furnished(tmp_path)
+    two = 'max_papers = 7\n[[interests]]\nname = "gan"\nkeywords = ["GAN"]\n'
+    path = tmp_path / "profiles" / "me.toml"
+    path.write_text(path.read_text(encoding="utf-8") + two, encoding="utf-8")
+    assert of(findings(run, config), "profile")["detail"].startswith("me: at most 30 papers, 7 of '")
+    path.write_text(path.read_text(encoding="utf-8").replace(two, "max_papers = 7\n"), encoding="utf-8")
+    assert "profile" not in {one["subject"] for one in findings(run, config)}
 
 
 # --- sources ------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from email.message import EmailMessage
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import EntryPoint
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -33,9 +34,9 @@ from smtp_server import (
     ScriptedServer,
     recording_server,
 )
-from world import EMPTY_HANDED_PAGE, SWIN_PAGE, configure
+from world import EMPTY_HANDED_PAGE, SWIN_PAGE, configure, listings, paper, report
 
-from digest import plugins
+from digest import app, plugins
 from digest.cli import _COMMANDS, _HELP, cli
 from digest.config import load
 from digest.errors import PluginError
@@ -301,6 +302,21 @@ def test_the_demo_needs_nothing_and_shows_the_right_papers(tmp_path: Path, run: 
             assert (tmp_path / "demo" / name / file).stat().st_size > 1000
         assert (tmp_path / "demo" / "archive" / name / "index.html").is_file()
     assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize(
+    ("stored", "said"), [(20, ""), (21, "these are the newest 20; give more of the title")]
+)
+def test_of_many_papers_of_one_word_the_newest_are_explained(
+    tmp_path: Path, run: Run, stored: int, said: str
+) -> None:
+    config = configure(tmp_path)
+    with app.load(str(config), {}).store() as store:
+        store.add(listings(*(paper(f"Ferns of Place {number}") for number in range(stored))), [], report())
+    assert run("explain", "ferns", "--config", config, "--json") == 0
+    assert len(json.loads(run.out)) == 20
+    assert said in run.err
+    assert bool(said) == bool(run.err)
 
 
 def test_stored_papers_are_searched_and_explained(tmp_path: Path, run: Run) -> None:
@@ -605,13 +621,13 @@ def test_a_mistake_in_the_configuration_names_file_line_and_remedy(
         (('title = "Papers for me"', "overflows = 1"), "me.toml:2", "Did you mean overflow?"),
         (('title = "Papers for me"', "max_paper = 1"), "me.toml:2", "Did you mean max_papers?"),
         (('title = "Papers for me"', "max_papers = 0"), "me.toml:2", "greater than 0"),
-        (('title = "Papers for me"', "max_papers = true"), "me.toml:2", "valid integer"),
+        (('title = "Papers for me"', "max_papers = true"), "me.toml:2", "a whole number, without quotes"),
         (('title = "Papers for me"', "min_score = 0"), "me.toml:2", "greater than 0"),
         (('title = "Papers for me"', "min_score = inf"), "me.toml:2", "finite"),
-        (('title = "Papers for me"', 'min_score = "1.5"'), "me.toml:2", "valid number"),
+        (('title = "Papers for me"', 'min_score = "1.5"'), "me.toml:2", "a number, without quotes"),
         (('title = "Papers for me"', "min_scor = 1.5"), "me.toml:2", "Did you mean min_score?"),
         (('title = "Papers for me"', "max_age_days = -1"), "me.toml:2", "greater than 0"),
-        (('title = "Papers for me"', "max_age_days = 1.5"), "me.toml:2", "valid integer"),
+        (('title = "Papers for me"', "max_age_days = 1.5"), "me.toml:2", "a whole number, without quotes"),
         (('title = "Papers for me"', "max_age_days = 99999999999"), "me.toml:2", "36500"),
         (('title = "Papers for me"', "max_age = 3"), "me.toml:2", "Did you mean max_age_days?"),
         (('keywords = ["Swin"]', 'keywords = ["Swin"]\nmax_papers = 0'), "me.toml:7", "greater than 0"),
@@ -647,7 +663,8 @@ def test_two_sources_or_profiles_of_one_name_are_refused(tmp_path: Path, run: Ru
     with config.open("a") as file:
         file.write("[email]\nfrom = 'a@example.org'\nhost = 'h'\nport = 25\nsecurity = 'tls'\n")
     assert run("run", "--config", config) == 2
-    assert "two profiles are called 'ada'" in run.err
+    ada = tmp_path / "profiles" / "ada.toml"
+    assert f"{bob}:1: two profiles are called 'ada': this one and {ada}. Change `name = …`" in run.err
     config = configure(tmp_path, profiles=())
     with config.open("a") as file:
         file.write('[[sources]]\nkind = "file"\npaths = []\n')
@@ -736,6 +753,22 @@ def test_a_secret_is_kept_in_the_keyring_and_never_shown(
     assert "hunter2" not in run.out + run.err
     assert run("secret", "forget", "digest-smtp") == 0
     assert run("secret", "test", "digest-smtp") == 2
+
+
+def test_a_secret_is_asked_for_where_there_is_a_keyring_alone(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in with_keyring(tmp_path).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("sys.stdin", StringIO("hunter22\n"))
+    monkeypatch.setattr("click.termui.hidden_prompt_func", input)
+    assert run("secret", "set", "digest-smtp") == 0
+    assert "Secret: " in run.out
+    assert run("secret", "test", "digest-smtp") == 0
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
+    assert run("secret", "set", "digest-smtp") == 2
+    assert "Secret: " not in run.out
+    assert "this machine has no keyring" in run.err
 
 
 # --- the world outside ------------------------------------------------------------------------
@@ -917,6 +950,17 @@ def test_a_plug_in_of_ones_own_is_a_source(tmp_path: Path, run: Run, monkeypatch
     assert "my_source:Missing: the plug-in cannot be loaded" in run.err
 
 
+@pytest.mark.parametrize("command", ["demo", "preview"])
+def test_where_nothing_can_be_written_another_folder_can_be_named(
+    tmp_path: Path, run: Run, command: str
+) -> None:
+    config = configure(tmp_path)
+    (tmp_path / "file").write_text("")
+    options = ("--config", config) if command == "preview" else ()
+    assert run(command, *options, "--out", tmp_path / "file" / "out") == 1
+    assert "or name another with `--out`." in run.err
+
+
 def test_a_demo_that_cannot_read_or_write_says_why(
     tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -1000,9 +1044,9 @@ def test_other_mistakes_are_said_as_clearly(tmp_path: Path, run: Run, extra: str
 
 def test_a_configuration_needs_a_source(tmp_path: Path, run: Run) -> None:
     config = configure(tmp_path)
-    config.write_text("")
+    config.write_text('timezone = "UTC"\n')
     assert run("run", "--config", config) == 2
-    assert "digest.toml: sources: this key is needed" in run.err
+    assert "digest.toml: sources: this key is needed. Write [[sources]], and below it kind = " in run.err
 
 
 def test_a_profile_may_name_its_sources(tmp_path: Path, run: Run) -> None:

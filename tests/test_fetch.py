@@ -262,9 +262,10 @@ def test_a_site_that_does_not_answer_is_not_asked_for_other_pages_in_the_same_ru
     with closing(site.fetcher()) as fetcher:
         with pytest.raises(FetchError, match="refused"):
             fetcher.fetch(Request(URL), now=NOW)
-        with pytest.raises(FetchError, match="did not answer a moment ago") as caught:
+        with pytest.raises(FetchError, match="did not answer a moment ago: no answer: refused") as caught:
             fetcher.fetch(Request(f"{URL}/2"), now=NOW)
     assert caught.value.transient
+    assert str(caught.value.remedy).startswith("Check the connection")
 
 
 def test_a_site_that_cannot_be_reached_says_why() -> None:

@@ -61,7 +61,7 @@ def test_a_paper_is_liked_disliked_and_forgotten_by_a_piece_of_its_title(run: Ru
     assert run("forget", "swinleaf") == 0
     assert run.out.startswith("Forgotten   SwinLeaf")
     assert run("forget", "swinleaf") == 0
-    assert run.out.startswith("Unknown     SwinLeaf")
+    assert run.out.startswith("As before   nothing was said of SwinLeaf")
     assert liked(run) == []
 
 
@@ -148,7 +148,7 @@ def test_many_papers_are_counted_not_listed(run: Run, tmp_path: Path) -> None:
     assert run("like", library) == 0
     assert run.out == "Liked       9 papers; 2 as before\n"
     assert run("forget", library) == 0
-    assert run.out == "Forgotten   11 papers; 0 unknown\n"
+    assert run.out == "Forgotten   11 papers; 0 as before\n"
 
 
 def test_a_file_that_holds_no_papers_is_named(run: Run, tmp_path: Path) -> None:
@@ -218,7 +218,7 @@ def test_a_paper_that_is_not_stored_is_looked_up_at_arxiv_once(name: str, run: R
     assert run.out.startswith("Disliked")
     assert run("forget", SHELF) == 0
     assert run("forget", SHELF) == 0
-    assert run.out == f"Unknown     arxiv:{SHELF}\n"
+    assert run.out == f"As before   nothing was said of arxiv:{SHELF}\n"
     assert len(online.asked) == 1
 
 

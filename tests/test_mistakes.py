@@ -23,6 +23,8 @@ from world import SWIN_PAGE, configure
 
 from digest.store.lock import locked
 
+ROOT = "digest.toml"
+
 LOCKED_KEYRING = """
 from keyring.backend import KeyringBackend
 from keyring.errors import KeyringLocked
@@ -230,7 +232,8 @@ MISTAKES = [
         password_of_the_account,
         1,
         r"127\.0\.0\.1:\d+: the login was refused: 535 .*\. Google takes an app password here, not the "
-        r"password of the account: make one at https://\S+ and store it with `digest secret set`",
+        r"password of the account: make one at https://\S+ and put it into environment variable "
+        r"DIGEST_TEST_PASSWORD\.$",
         "mail",
     ),
     Told(
@@ -325,6 +328,76 @@ def test_a_typical_mistake_is_told_in_the_first_line_with_its_remedy_and_found_b
     lines = [line for line in run.out.splitlines() if line.startswith(f"{word} {told.subject}")]
     assert any(re.search(pattern, line) for line in lines), run.out
     assert ("All is well." in run.out) == (told.level == "green")
+
+
+ME = "profiles/me.toml"
+TWO = '[[interests]]\nname = "other"\nkeywords = ["GAN"]\n'
+BRACKETS = "A table of which there may be several stands in two brackets each time, as [[interests]]"
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "said"),
+    [
+        (ME, 'name = "me"', 'name = "Bob Smith"', '-, at most 64 of them: name = "bob-smith"'),
+        (ME, 'name = "me"', 'name = "jörg"', 'name = "jorg"'),
+        (ME, 'name = "me"', 'name = "張"', 'at most 64 of them: name = "me"'),
+        (ME, 'name = "me"', 'name = "me', 'A text ends with a quote, too: name = "me".'),
+        (ME, 'name = "me"', "name = “me”", 'Write straight quotes: name = "me".'),
+        (ME, 'name = "me"', "name = me", 'A text stands in quotes: name = "me"'),
+        (ME, 'name = "me"', "name: me", 'A line is a key, "=" and a value: name = "me".'),
+        (ME, 'name = "me"', 'name = "me"\nname = "you"', "A key stands once in its table"),
+        (ME, 'name = "me"', "", 'name: this key is needed. Write name = "me".'),
+        (ME, r"\[\[interests\]\]", "[interests]", "Write [[interests]], with two brackets."),
+        (ME, r"\[\[interests\]\]", "[interests]\nname = 'a'\n[interests]", BRACKETS),
+        (ME, r"\[\[interests\]\]", "[interests]\nname = 'a'\n[[interests]]", BRACKETS),
+        (ME, r"\[\[interests\]\]", "[[interests]", "The name of a table stands in brackets"),
+        (ME, r'\["Swin"\]', '"Swin"', 'this should be a list. Write keywords = ["Swin"].'),
+        (ME, r'\["Swin"\]', '["Swin" "GAN"]', "A list has commas between its texts, and ends with ]"),
+        (ME, r'\["Swin"\]', '"' + "long " * 20 + '"', 'Write keywords = ["…"].'),
+        (ME, r'\["Swin"\]', "[7]", "interests.0.keywords.0: this should be a text in quotes"),
+        (ME, r'\["Swin"\]', '["Swin"]\ntitle = "x"', "write it above the first line that begins with [."),
+        (ME, 'name = "me"', 'name = "me"\nmax_papers = "9"', "Write max_papers = 9."),
+        (
+            ME,
+            'name = "me"',
+            'name = "me"\nmax_papers = 2.5',
+            "this should be a whole number, without quotes",
+        ),
+        (ROOT, "^timezone.*", 'schedule = { at = "07:00" }', 'Write at = ["07:00"].'),
+        (ROOT, r"^\[email\]", "[[email]]", "Write [email], with one bracket, once."),
+        (
+            ROOT,
+            r"^\[email\]",
+            '[[sources]]\nkind = "arxiv"\ncategories = "cs.CV"\n[email]',
+            'Write categories = ["cs.CV"].',
+        ),
+        (
+            ROOT,
+            r"^\[email\]",
+            '[[sources]]\nkind = "semantic_scholar"\nkey = { keyrin = "mine" }\nquery = "swin"\n[email]',
+            "sources.1.key.keyrin: there is no such key. Did you mean keyring?",
+        ),
+        (ROOT, "(?s).*", "# nothing", "the configuration is empty. Delete it, and `digest init` writes one."),
+        (
+            ROOT,
+            "^data_dir =.*",
+            r'data_dir = "C:\Users"',
+            "Write a backslash twice, or the text between '…'.",
+        ),
+        (
+            ROOT,
+            '^security = "none"',
+            'security = "none"\nusername = "me"\npassword = { command = "pass show mine" }',
+            'email.password.command: this should be a list. Write command = ["…"].',
+        ),
+    ],
+)
+def test_a_slip_of_the_pen_is_answered_by_what_should_stand_there(
+    world: World, run: Run, file: str, old: str, new: str, said: str
+) -> None:
+    world.change(old, new.replace("\\", r"\\"), file=file)
+    assert run("check", "--config", world.config) == 2
+    assert said in " ".join(run.out.split())
 
 
 def test_a_world_without_mistakes_has_none(world: World, run: Run) -> None:

@@ -6,6 +6,7 @@ import email
 import os
 import pty
 import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -30,6 +31,7 @@ from digest.core.model import (
     RunReport,
     SourceReport,
 )
+from digest.errors import AGAIN
 from digest.store.lock import locked
 
 AT_SEVEN = '[schedule]\nat = ["07:00"]\n'
@@ -193,11 +195,12 @@ def test_a_source_that_fails_stands_first_with_since_when(tmp_path: Path, run: R
     loaded = made(tmp_path, extra=extra)
     with loaded.store() as store:
         store.add([], [], report("other", at=SEVEN))
-        store.add([], [], SourceReport("file", report(at=NOON).period, complete=False, error="it is gone"))
+        gone = f"it is gone. {AGAIN}."
+        store.add([], [], SourceReport("file", report(at=NOON).period, complete=False, error=gone))
         store.add([], [], report("other", at=NOON, complete=False))
     told = shown(run, loaded)
     assert told.startswith("Nothing needs you: 2 sources not read completely\n")
-    assert "file: failed today 13:00, last read today 07:00: it is gone\n" in told
+    assert f"file: failed today 13:00, last read today 07:00: {gone}\n" in told
     assert "other: read in part today 13:00" in told
     assert ok(run, loaded) == (False, [])
     for name in ("ada", "bob"):
@@ -206,6 +209,17 @@ def test_a_source_that_fails_stands_first_with_since_when(tmp_path: Path, run: R
     told = shown(run, loaded, "2026-11-23T08:00")
     assert told.startswith("2 things need you\n")
     assert "file has not been read completely since Fri 20 Nov, 07:00" in told
+
+
+def test_a_source_that_no_later_run_can_read_needs_somebody_at_once(tmp_path: Path, run: Run) -> None:
+    loaded = made(tmp_path)
+    shutil.rmtree(tmp_path / "inbox")
+    assert run("collect", "--config", loaded.config.path, "--at", NOON.isoformat()) == 1
+    told = shown(run, loaded)
+    assert told.startswith("1 thing needs you\n")
+    assert "Needs you   file cannot be read until somebody has seen to it\n" in told
+    assert "there is no such" in told
+    assert ok(run, loaded) == (False, ["digest check --online"])
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def _judge(
 
     app = options.load(config)
     person = app.profile(profile)
-    done, not_done = ("Forgotten", "Unknown") if opinion is None else (f"{opinion.title()}d", "As before")
+    done = "Forgotten" if opinion is None else f"{opinion.title()}d"
     with app.store() as store:
         with progress("Looking up"):
             meant = app.find_papers(
@@ -77,10 +77,12 @@ def _judge(
         if len(meant.papers) <= _FEW:
             for paper in meant.papers:
                 changed = store.judge(person.name, [paper], opinion, now=now())
-                line(done if changed else not_done, _named(paper))
+                why = "nothing was said of " if opinion is None and not changed else ""
+                line(done if changed else "As before", why + _named(paper))
         else:
             changed = store.judge(person.name, meant.papers, opinion, now=now())
-            line(done, f"{count(changed, 'paper')}; {len(meant.papers) - changed} {not_done.lower()}")
+            rest = len(meant.papers) - changed
+            line(done, f"{count(changed, 'paper')}; {rest} as before")
     for note in meant.notes:
         line("Note", note, colour="yellow", err=True)
     return max((fail(error) for error in meant.missing), default=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
+from itertools import islice
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from digest.pipeline import Explanation
 
 _AROUND = 36  # characters on both sides of a hit
+_FEW = 20  # papers that one piece of a title means
 _PLACES = 2  # of one keyword in one field; the others are counted
 
 
@@ -37,14 +39,19 @@ def papers(query: str | None, config: str | None, limit: int, *, as_json: bool) 
 
     app = options.load(config)
     with app.store() as store:
-        found = pipeline.search(store, query)
+        every = pipeline.search(store, query)
+        found = list(islice(every, limit))
+        if query is None:
+            total = store.paper_count()
+        else:
+            total = len(found) + (0 if as_json else sum(1 for _ in every))
     if as_json:
-        document([paper_document(stored.paper) for stored in found[:limit]])
+        document([paper_document(stored.paper) for stored in found])
         return
-    for stored in found[:limit]:
+    for stored in found:
         say(f"{stored.first_seen:%Y-%m-%d}  {stored.paper.id}")
         say(" " * INDENT + title(stored.paper), hang=INDENT)
-    click.echo(count(len(found), "paper") + (f", {limit} shown" if len(found) > limit else ""), err=True)
+    click.echo(count(total, "paper") + (f", {limit} shown" if total > limit else ""), err=True)
 
 
 @click.command(epilog="Example: digest explain 2503.01234")
@@ -62,12 +69,16 @@ def explain(paper: str, config: str | None, profile: str | None, at: str | None,
     profiles = app.profiles(profile)
     moment = options.instant(at, app.config.timezone)
     with app.store() as store, progress("Explaining"):
+        every = store.find_papers(paper, _FEW + 1)
         found = [
             (stored, [pipeline.explain(store, one, stored, app.ranker, now=moment) for one in profiles])
-            for stored in store.find_papers(paper)
+            for stored in every[:_FEW]
         ]
     if not found:
         raise DigestError(f"no stored paper is {paper!r}", remedy="`digest papers` lists what is stored.")
+    if len(every) > len(found):
+        remedy = "give more of the title, or an id, to see others"
+        line("Note", f"these are the newest {len(found)}; {remedy}", colour="yellow", err=True)
     if as_json:
         document(
             [

@@ -19,19 +19,16 @@ def secret() -> None:
 
 @secret.command("set")
 @_name
-@click.password_option(
-    "--value",
-    prompt="Secret",
-    hide_input=True,
-    confirmation_prompt=False,
-    help="Not advised: it stays in the shell's history.",
-)
-def set_(name: str, value: str) -> None:
+@click.option("--value", help="Not advised: it stays in the shell's history.")
+def set_(name: str, value: str | None) -> None:
     """Store a secret and read it back."""
     from digest import credentials
     from digest.redaction import Secret
 
-    credentials.store(name, Secret(value), environ=os.environ)
+    if value is None:
+        credentials.look(name, environ=os.environ)  # before somebody types in vain
+        value = click.prompt("Secret", hide_input=True)
+    credentials.store(name, Secret(str(value)), environ=os.environ)
     line("Stored", f'{name}: write password = {{ keyring = "{name}" }}', colour="green")
 
 

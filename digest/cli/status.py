@@ -115,7 +115,7 @@ class _Told:
     # --- what is wrong ------------------------------------------------------------------------
 
     def _what_needs_somebody(self) -> Iterator[Concern]:
-        from digest.health import PATIENCE
+        from digest.health import PATIENCE, is_broken
 
         state = self._state
         if state.last is not None and state.last.error is not None:
@@ -128,7 +128,11 @@ class _Told:
             )
         for report in state.reports:
             since = state.complete.get(report.source)
-            if report.fell_short and since is not None and state.at - since > PATIENCE:
+            if is_broken(report):
+                yield Concern(
+                    f"{report.source} cannot be read until somebody has seen to it", "digest check --online"
+                )
+            elif report.fell_short and since is not None and state.at - since > PATIENCE:
                 yield Concern(
                     f"{report.source} has not been read completely since {self._when(since)}",
                     "digest collect",

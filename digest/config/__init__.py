@@ -3,7 +3,7 @@
     document → tables → checks → Config
 
 Whatever is wrong is said with file and line, the path of the key, and the nearest key or value that
-would be right. Values are never repeated in messages, since one of them might be a secret.
+would be right. Values are not repeated in messages where one of them might be a secret.
 """
 
 from __future__ import annotations
@@ -116,6 +116,10 @@ def machine_timezone() -> str:
 def load(path: Path) -> Config:
     """Read a configuration and its profiles. Raises ConfigError."""
     document = read_document(path)
+    if not document.values:
+        raise ConfigError(
+            "the configuration is empty", place=str(path), remedy="Delete it, and `digest init` writes one."
+        )
     folder = path.resolve().parent
     root = checked(RootTable, document, folder)
     timezone = root.timezone or machine_timezone()
@@ -148,15 +152,18 @@ def load(path: Path) -> Config:
                 place=document.place(("webhooks", number)),
                 remedy="Rename one of them.",
             )
-    profiles = tuple(
-        _profile(read_document(file), root, timezone, names)
-        for file in _profile_files(root, document, folder)
-    )
-    for number, profile in enumerate(profiles):
-        if profile.name in {other.name for other in profiles[:number]}:
+    profiles: dict[str, Profile] = {}
+    named: dict[str, Path] = {}
+    for file in _profile_files(root, document, folder):
+        text = read_document(file)
+        profile = _profile(text, root, timezone, names)
+        if profile.name in named:
             raise ConfigError(
-                f"two profiles are called {profile.name!r}", place=str(path), remedy="Rename one of them."
+                f"two profiles are called {profile.name!r}: this one and {named[profile.name]}",
+                place=text.place(("name",)),
+                remedy="Change `name = …` in one of them.",
             )
+        profiles[profile.name], named[profile.name] = profile, file
     return Config(
         path=path,
         timezone=timezone,
@@ -173,7 +180,7 @@ def load(path: Path) -> Config:
         serve=root.serve,
         ranker=root.ranker,
         network=root.network,
-        profiles=profiles,
+        profiles=tuple(profiles.values()),
     )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import json
+import re
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +20,7 @@ from digest.errors import ConfigError
 from digest.ports import Secret
 
 T = TypeVar("T")
+_LONGEST = 60  # characters of a value that is shown
 _SECRETS = ("password", "proxy_password", "key", "token")
 
 
@@ -82,7 +85,8 @@ def call(
         try:
             checked = TypeAdapter(CredentialTable if is_secret else hint).validate_python(value)
         except ValidationError as error:
-            raise _config_error(error, None, source.file, (*source.keys, key)) from None
+            table = CredentialTable if is_secret else None
+            raise _config_error(error, table, source.file, (*source.keys, key)) from None
         arguments[key] = secret(checked) if is_secret else checked
     given: dict[str, Any] = {
         name: make() for name, make in provided.items() if name in inspect.signature(factory).parameters
@@ -100,10 +104,7 @@ def _config_error(
     prefix: tuple[Key, ...],
 ) -> ConfigError:
     """All mistakes of a file in one error, each with its own place."""
-    found = [
-        _mistake(item, model, document, prefix)
-        for item in error.errors(include_input=False, include_url=False)
-    ]
+    found = [_mistake(item, model, document, prefix) for item in error.errors(include_url=False)]
     first, *others = found
     if others:
         first.remedy = "\n".join([first.remedy or "", *map(str, others)]).strip("\n")
@@ -120,11 +121,14 @@ def _mistake(
     path = ".".join(str(key) for key in keys)
     place = document.place(keys)
     if item["type"] == "extra_forbidden":
-        return ConfigError(
-            f"{path}: there is no such key", place=place, remedy=_nearest(str(keys[-1]), _keys(model, keys))
-        )
+        known = _keys(model, keys)
+        if len(keys) > 1 and keys[-1] in _keys(model, ()) and keys[-1] not in known:
+            remedy = "It belongs to the whole file: write it above the first line that begins with [."
+        else:
+            remedy = _nearest(str(keys[-1]), known)
+        return ConfigError(f"{path}: there is no such key", place=place, remedy=remedy)
     if item["type"] == "missing":
-        return ConfigError(f"{path}: this key is needed", place=place)
+        return ConfigError(f"{path}: this key is needed", place=place, remedy=_FORMS.get(str(keys[-1])))
     if item["type"] in {"model_type", "model_attributes_type", "dict_type"} and str(keys[-1]) in _SECRETS:
         return ConfigError(
             f"{path}: a secret does not belong into this file",
@@ -132,8 +136,48 @@ def _mistake(
             remedy=f'Store it with `digest secret set NAME` and write {keys[-1]} = {{ keyring = "NAME" }}; '
             "or use { env = … }, { file = … } or { command = … }.",
         )
+    if item["type"] in _KINDS:
+        what = _KINDS[item["type"]]
+        return ConfigError(f"{path}: {what}", place=place, remedy=_expected(str(keys[-1]), item))
     message = str(item["msg"]).removeprefix("Value error, ")
     return ConfigError(f"{path}: {message[0].lower()}{message[1:]}", place=place)
+
+
+_LISTS = ("list_type", "sequence_str", "tuple_type")
+
+_KINDS = {
+    **dict.fromkeys(_LISTS, "this should be a list"),
+    "string_type": "this should be a text in quotes",
+    "int_type": "this should be a whole number, without quotes",
+    "float_type": "this should be a number, without quotes",
+    "bool_type": "this should be true or false, without quotes",
+    "model_type": "this should be a table",
+}
+
+_FORMS = {
+    "sources": 'Write [[sources]], and below it kind = "huggingface".',
+    "interests": 'Write [[interests]], and below it name = "vision" and keywords = ["Swin"].',
+    "name": 'Write name = "me".',
+    "kind": 'Write kind = "huggingface", or another kind of source.',
+    "from": 'Write from = "Digest <me@example.org>".',
+    "url": 'Write url = "https://…".',
+    "host": 'Write host = "mail.example.org".',
+}
+
+
+def _expected(key: str, item: Mapping[str, Any]) -> str | None:
+    """How a value of another kind is written, with its own words unless they may be a secret's."""
+    value = item["input"]
+    if item["type"] in _LISTS and isinstance(value, dict) and key in _FORMS:
+        return f"Write [[{key}]], with two brackets."
+    if item["type"] == "model_type" and isinstance(value, list) and not key.isdecimal():
+        return f"Write [{key}], with one bracket, once."
+    if item["type"] in _LISTS and isinstance(value, str):
+        text = "…" if key == "command" or len(value) > _LONGEST else value
+        return f"Write {key} = [{json.dumps(text, ensure_ascii=False)}]."
+    if item["type"] == "int_type" and isinstance(value, str) and re.fullmatch(r"\d{1,9}", value):
+        return f"Write {key} = {value}."
+    return _FORMS.get(key)
 
 
 def _keys(model: Any, keys: Sequence[Key]) -> list[str]:  # noqa: ANN401 - pydantic's models are walked

@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from digest.errors import ConfigError
 
@@ -31,6 +31,34 @@ class Document:
         return str(self.path)
 
 
+class _Meant(NamedTuple):
+    """Patterns of what the parser says and of the line that it says it of, and what to do then."""
+
+    said: str
+    written: str
+    remedy: str
+
+
+_MEANT = (
+    _Meant("", "[“”„‘’«»]", 'Write straight quotes: name = "me".'),
+    _Meant(
+        r"Cannot (declare .* twice|overwrite a value)",
+        r"^\s*\[",
+        "A table of which there may be several stands in two brackets each time, as [[interests]]; "
+        "of any other there is one.",
+    ),
+    _Meant("Cannot overwrite", "", "A key stands once in its table: take one of them out."),
+    _Meant(r"character '\\n'|Unterminated|Expected \"'\"", "", 'A text ends with a quote, too: name = "me".'),
+    _Meant("Unescaped|hex value", "", "Write a backslash twice, or the text between '…'."),
+    _Meant("Unclosed array", "", 'A list has commas between its texts, and ends with ]: ["one", "two"].'),
+    _Meant("Expected '\\]", "", "The name of a table stands in brackets: [email], or [[interests]]."),
+    _Meant("Expected '='|Invalid statement", "", 'A line is a key, "=" and a value: name = "me".'),
+    _Meant(
+        "Invalid value", "", 'A text stands in quotes: name = "me"; a number does not, nor true and false.'
+    ),
+)
+
+
 def read_document(path: Path) -> Document:
     """Read a TOML file. Raises ConfigError."""
     try:
@@ -45,8 +73,12 @@ def read_document(path: Path) -> Document:
     except tomllib.TOMLDecodeError as error:
         line = re.search(r"at line (\d+)", str(error))
         place = f"{path}:{line[1]}" if line else str(path)
+        said = str(error).replace("\n", "\\n")
+        written = text.split("\n")[int(line[1]) - 1] if line else ""
+        meant = (one for one in _MEANT if re.search(one.said, said) and re.search(one.written, written))
+        remedy = next((one.remedy for one in meant), None)
         # What the parser says may quote the line, but never a whole value.
-        raise ConfigError(f"this is not TOML: {error}", place=place) from error
+        raise ConfigError(f"this is not TOML: {said}", place=place, remedy=remedy) from error
     except (ValueError, RecursionError) as error:  # a number of 5,000 digits, a thousand brackets
         raise ConfigError(f"this TOML cannot be read: {error}", place=str(path)) from error
     return Document(path, values, _lines(text))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import unicodedata
 from datetime import time
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -42,6 +43,14 @@ def _timezone(value: str) -> str:
             "there is no such time zone; "
             + (f"did you mean {near[0]}?" if near else "write one such as Europe/Berlin")
         ) from None
+    return value
+
+
+def _name(value: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,63}", value):
+        letters = unicodedata.normalize("NFKD", value).encode("ascii", "ignore").decode().lower()
+        example = re.sub(r"[^a-z0-9]+", "-", letters).strip("-")[:64] or "me"
+        raise ValueError(f'use a-z, 0-9 and -, at most 64 of them: name = "{example}"')
     return value
 
 
@@ -98,7 +107,7 @@ Days = Annotated[int, Field(gt=0, le=36_500)]  # a century: what is more would l
 Port = Annotated[int, Field(gt=0, lt=65536)]
 Security = Literal["tls", "starttls", "none"]
 Timeout = Annotated[float, Field(gt=0, le=3600, strict=False)]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+Name = Annotated[str, AfterValidator(_name)]
 
 
 class _Table(BaseModel):

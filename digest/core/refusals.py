@@ -39,8 +39,15 @@ class Advice(NamedTuple):
     concern: Concern
 
 
-def advise(stage: Stage, reply: str, host: str) -> Advice | None:
-    """What to do about a reply such as `550 5.1.1 No such user`, of a server of that name."""
+KEEP = "store it with `digest secret set`"
+"""How a password is put where it is kept, unless somebody knows better."""
+
+
+def advise(stage: Stage, reply: str, host: str, keep: str = KEEP) -> Advice | None:
+    """What to do about a reply such as `550 5.1.1 No such user`, of a server of that name.
+
+    `keep` is how another password is put where the one is that was refused.
+    """
     status = _STATUS.search(reply)
     codes = f"{reply[:3]} {status[0] if status else ''}"
     for row in _TABLE:
@@ -50,7 +57,7 @@ def advise(stage: Stage, reply: str, host: str) -> Advice | None:
             and re.search(row.words, reply, re.IGNORECASE)
             and re.search(row.server, f"{host} {reply}", re.IGNORECASE)
         ):
-            return Advice(row.advice, row.concern)
+            return Advice(row.advice.replace("{keep}", keep), row.concern)
     return None
 
 
@@ -93,10 +100,7 @@ _NO_BASIC_AUTH = (
     "Microsoft takes no password (basic authentication) for this mailbox: "
     "log in with a token, see `[email.oauth2]`, or send through another server"
 )
-_APP = (
-    "{} takes an app password here, not the password of the account: "
-    "make one {} and store it with `digest secret set`"
-)
+_APP = "{} takes an app password here, not the password of the account: make one {} and {{keep}}"
 _APP_OF_GOOGLE = _APP.format("Google", "at https://myaccount.google.com/apppasswords")
 _APP_OF_YAHOO = _APP.format("Yahoo (and AOL)", "under “Account security”")
 _APP_OF_APPLE = _APP.format("Apple", "at https://account.apple.com")
@@ -116,8 +120,7 @@ _SENDGRID_LOGIN = 'SendGrid\'s user name is the word "apikey", and the password 
 _ACCOUNT_OFF = "The provider has switched this account off: ask it why"
 _STRONGER = "The server wants another way to log in than this: see `[email.oauth2]`, or ask its administrator"
 _LOGIN_DATA = (
-    "Check `email.username` and store the password again with `digest secret set`; "
-    "many providers want an app password"
+    "Check `email.username` and the password, which many providers want to be an app password: {keep}"
 )
 _OAUTH = "Check `email.username` and `[email.oauth2]`, the scope first"
 _OAUTH_OF_GOOGLE = (

@@ -75,7 +75,8 @@ class FilePublisher:
             self._make(target.parent)
             _replace(target, artifact.content, _PUBLIC_FILE if self._is_public else None)
         except OSError as error:
-            raise _translated(error, target) from error
+            other = "set `output_dir` to another" if self._is_public else "name another with `--out`"
+            raise _translated(error, target, other) from error
         return True
 
     def _make(self, folder: Path) -> None:
@@ -128,13 +129,13 @@ def _sweep(newest: Path) -> None:
                 left.unlink()
 
 
-def _translated(error: OSError, target: Path) -> DeliveryError:
+def _translated(error: OSError, target: Path, other: str) -> DeliveryError:
     message = f"cannot be written: {error.strerror}"
     if error.errno in FORBIDDEN:
         return PermanentDeliveryError(
             message,
             place=str(target),
-            remedy="Let the user that runs digest write there, or set `output_dir` to another folder",
+            remedy=f"Let the user that runs digest write there, or {other}",
         )
     remedy = "Make room on the disk" if error.errno in FULL else None
     return TransientDeliveryError(message, place=str(target), remedy=remedy)

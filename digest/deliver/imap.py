@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Literal
 
+from digest.core.refusals import KEEP
 from digest.deliver import Password, is_loopback, printable, within
 from digest.errors import DeliveryError, PermanentDeliveryError, RefusedByServerError, UnreachableError
 
@@ -76,6 +77,7 @@ class ImapMailbox:
         folder: str = "INBOX",
         timeout: float = 60.0,
         context: ssl.SSLContext | None = None,
+        keep: str = KEEP,
     ) -> None:
         """Keep the settings; nothing is asked of the network yet.
 
@@ -93,6 +95,7 @@ class ImapMailbox:
         self._folder = folder
         self._timeout = timeout
         self._context = context
+        self._keep = keep
         self._client: _Client | None = None
 
     def holds(self, message_id: str) -> bool:
@@ -212,8 +215,8 @@ class ImapMailbox:
         return RefusedByServerError(
             f"the login was refused: {words}",
             place=self._place,
-            remedy="Check `email.imap.username` and store the password again with `digest secret set`; "
-            "many providers want an app password",
+            remedy="Check `email.imap.username` and the password, which many providers want to be an app "
+            f"password: {self._keep}",
         )
 
     @contextmanager

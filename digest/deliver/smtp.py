@@ -120,6 +120,7 @@ class SmtpDeliverer:
         sender: str,
         timeout: float = 60.0,
         context: ssl.SSLContext | None = None,
+        keep: str = refusals.KEEP,
     ) -> None:
         """Keep the settings; nothing is asked of the network yet.
 
@@ -127,6 +128,7 @@ class SmtpDeliverer:
         `password` is called at each login, and its CredentialError passes through `deliver`; so is `token`,
         which gives an access token of OAuth 2.0 and takes the place of the password.
         `sender` is the envelope's address; `timeout` is in seconds, for each step but the final answer.
+        `keep` is as of `refusals.advise`.
         """
         self._host = host
         self._port = port
@@ -138,6 +140,7 @@ class SmtpDeliverer:
         self._sender = sender
         self._timeout = timeout
         self._context = context
+        self._keep = keep
         self._client: smtplib.SMTP | None = None
         self._is_midway = False  # within a transaction, which the server has to be told to forget
         self._turned_away: RefusedByServerError | None = None
@@ -449,7 +452,7 @@ class SmtpDeliverer:
     def _refusal(
         self, stage: refusals.Stage, what: str, reply: _Reply, *, hidden: tuple[str, ...] = ()
     ) -> DeliveryError:
-        advice = refusals.advise(stage, _said(reply, hidden, longest=_LONGEST_READ), self._host)
+        advice = refusals.advise(stage, _said(reply, hidden, longest=_LONGEST_READ), self._host, self._keep)
         concern = advice.concern if advice else "message"
         is_before = stage in ("greeting", "password", "token")
         kind: type[DeliveryError]

@@ -250,6 +250,7 @@ recipients = ["me@example.org"]
 channels = ["email", "feeds"]
 max_papers = 100
 related = 0
+second_look = 0
 [[interests]]
 name = "Swin"
 keywords = ["Swin", "talking face"]

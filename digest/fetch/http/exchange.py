@@ -13,14 +13,13 @@ from urllib.parse import parse_qsl
 import httpx
 
 from digest.core.model import Page, Request
-from digest.errors import FetchError
+from digest.errors import AGAIN, FetchError
 from digest.fetch.http.body import ENCODINGS, Body, BodyError, CutShortError
 from digest.fetch.http.network import Network, Resolve, is_global, literal
 
 _REDIRECTS = 5
 _MOVED = {301, 302, 303, 307, 308}  # RFC 9110, 15.4
 _BUSY = {429, 502, 503, 504}
-_AGAIN = "digest tries again at the next run"
 _CONNECT = 20.0  # seconds; who does not answer by then will not
 # draft-ietf-httpapi-ratelimit-headers: `"api";r=0;t=123`, which Hugging Face sends without Retry-After.
 _REMAINING = re.compile(r";\s*r=(\d{1,9})")
@@ -148,7 +147,7 @@ class Exchange:
             content = body.content()
         except CutShortError as error:
             raise PassingError(
-                f"the page was cut short: {error}", place=place, remedy=_AGAIN, transient=True
+                f"the page was cut short: {error}", place=place, remedy=AGAIN, transient=True
             ) from error
         except BodyError as error:
             raise FetchError(
@@ -245,7 +244,7 @@ def _unreachable(url: httpx.URL, error: Exception) -> FetchError:
     return PassingError(
         f"no answer: {str(error) or type(error).__name__}",
         place=shown(str(url)),
-        remedy="Check the connection; digest tries again at the next run",
+        remedy=f"Check the connection; {AGAIN}",
         transient=True,
     )
 
@@ -255,9 +254,9 @@ def _refusal(response: httpx.Response, url: httpx.URL, now: datetime) -> FetchEr
     status = response.status_code
     kind = PassingError if status in _BUSY else FetchError
     if status == httpx.codes.TOO_MANY_REQUESTS:
-        message, remedy = "the site asks to come less often", _AGAIN
+        message, remedy = "the site asks to come less often", AGAIN
     elif response.is_server_error:
-        message, remedy = "the site has a fault of its own", _AGAIN
+        message, remedy = "the site has a fault of its own", AGAIN
     elif status in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
         message, remedy = (
             "the site refuses",

@@ -17,7 +17,7 @@ from threading import Lock, Thread
 import httpx
 
 from digest.core.model import Page, Request
-from digest.errors import FetchError
+from digest.errors import AGAIN, FetchError
 from digest.fetch.http.exchange import Exchange, PassingError, parsed, shown
 from digest.fetch.http.network import Network, Resolve, resolve
 
@@ -26,7 +26,6 @@ _BACKOFF = (2.0, 8.0)  # seconds before the second and the third try
 _LONGEST_WAIT = (
     300.0  # seconds, as long as a window of Hugging Face's limits; who asks for more is left alone
 )
-_AGAIN = "digest tries again at the next run"
 _DEFAULT = Network()
 
 
@@ -36,7 +35,7 @@ class _Site:
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     not_before: float = 0.0  # on the clock
-    is_silent: bool = False
+    silence: FetchError | None = None  # why it did not answer
 
 
 class HttpFetcher:
@@ -112,18 +111,18 @@ class HttpFetcher:
         name = request.pace.site if request.pace else parsed(request.url).netloc.decode()
         site = self._sites.setdefault(name, _Site())
         async with site.lock:
-            if site.is_silent:
+            if site.silence is not None:
                 # Without a network, a run would otherwise spend minutes on waiting.
                 raise FetchError(
-                    "the site did not answer a moment ago",
+                    f"the site did not answer a moment ago: {site.silence.message}",
                     place=shown(request.url),
-                    remedy=_AGAIN,
+                    remedy=site.silence.remedy,
                     transient=True,
                 )
             try:
                 return await self._persistently(request, site, now)
             except FetchError as error:
-                site.is_silent = error.transient and error.status is None
+                site.silence = error if error.transient and error.status is None else None
                 raise
 
     async def _persistently(self, request: Request, site: _Site, now: datetime) -> Page | None:
@@ -156,7 +155,7 @@ class HttpFetcher:
             raise FetchError(
                 f"the page was not complete after {self._timeout:g} seconds",
                 place=shown(request.url),
-                remedy=_AGAIN,
+                remedy=AGAIN,
                 transient=True,
             ) from error
 
@@ -167,7 +166,7 @@ class HttpFetcher:
             raise FetchError(
                 f"the site asks to be left alone for {wait:.0f} seconds",
                 place=shown(request.url),
-                remedy=_AGAIN,
+                remedy=AGAIN,
                 status=httpx.codes.TOO_MANY_REQUESTS,
                 retry_after=wait,
                 transient=True,
@@ -177,4 +176,4 @@ class HttpFetcher:
 
 
 def _stopped(request: Request) -> FetchError:
-    return FetchError("the run was stopped", place=shown(request.url), remedy=_AGAIN, transient=True)
+    return FetchError("the run was stopped", place=shown(request.url), remedy=AGAIN, transient=True)
