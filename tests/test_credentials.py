@@ -9,7 +9,7 @@ import pytest
 from keyrings import with_keyring
 
 from digest import credentials
-from digest.credentials import CredentialReference, describe, forget, resolve, store
+from digest.credentials import CredentialReference, describe, forget, keep, resolve, store
 from digest.errors import CredentialError
 from digest.redaction import Secret
 
@@ -43,6 +43,20 @@ def test_secret_shows_itself_only_when_asked_by_name() -> None:
 def test_reference_names_exactly_one_place(places: dict[str, str]) -> None:
     with pytest.raises(CredentialError, match="exactly one"):
         CredentialReference(**places)  # type: ignore[arg-type] # as a configuration might
+
+
+def test_place_says_how_another_secret_is_put_there() -> None:
+    assert [
+        keep(CredentialReference(keyring="smtp")),
+        keep(CredentialReference(env="SMTP_PASSWORD")),
+        keep(CredentialReference(file="~/smtp")),
+        keep(CredentialReference(command=("pass", HIDDEN))),
+    ] == [
+        "store it with `digest secret set smtp`",
+        "put it into environment variable SMTP_PASSWORD",
+        "put it into file ~/smtp",
+        "put it where command pass finds it",
+    ]
 
 
 def test_place_is_described_and_a_command_without_its_arguments() -> None:

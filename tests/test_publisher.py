@@ -116,7 +116,7 @@ def test_path_that_leaves_the_folder_is_refused(tmp_path: Path, path: str) -> No
 
 def test_target_that_cannot_be_replaced_leaves_no_temporary_file(tmp_path: Path) -> None:
     (tmp_path / FEED.path).mkdir(parents=True)
-    with pytest.raises(PermanentDeliveryError, match=r"cannot be written: .*output_dir") as caught:
+    with pytest.raises(PermanentDeliveryError, match=r"cannot be written: .*--out") as caught:
         FilePublisher(tmp_path).publish([FEED])
     assert caught.value.place == str(tmp_path / FEED.path)
     assert files(tmp_path) == {}
@@ -124,7 +124,7 @@ def test_target_that_cannot_be_replaced_leaves_no_temporary_file(tmp_path: Path)
 
 def test_folder_below_a_file_is_refused_and_earlier_files_stay(tmp_path: Path) -> None:
     (tmp_path / "feeds").write_bytes(b"a file")
-    with pytest.raises(PermanentDeliveryError, match=r"cannot be written: .*output_dir"):
+    with pytest.raises(PermanentDeliveryError, match=r"cannot be written: .*--out"):
         FilePublisher(tmp_path).publish([Artifact("index.html", b"x"), FEED])
     assert files(tmp_path) == {"feeds": b"a file", "index.html": b"x"}
 

@@ -136,7 +136,7 @@ def test_a_check_says_what_an_upgrade_will_do_and_leaves_it_to_a_run(tmp_path: P
     path = made(tmp_path / "data" / "digest.db", "0005")
     before = content(path)
     assert run("check", "--config", config) == 0
-    assert f"version 0005: the next run brings it to {schema.HEAD}, after a copy beside it" in run.out
+    assert f"version 0005: the next command brings it to {schema.HEAD}, after a copy beside it" in run.out
     assert content(path) == before
     assert copies(tmp_path / "data") == []
 
@@ -429,7 +429,7 @@ def test_an_older_database_of_postgresql_is_migrated_as_it_stands(
         command.upgrade(_MIGRATIONS, "0003")
     engine.dispose()
     assert run("check", "--config", config) == 0
-    assert "version 0003: the next run brings it" in run.out
+    assert "version 0003: the next command brings it" in run.out
     assert "make a copy before: `pg_dump`" in run.out
     assert run("likes", "--config", config) == 0
     assert "is kept in" not in run.err
