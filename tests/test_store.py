@@ -18,8 +18,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, create_engine, inspect
+from sqlalchemy import Connection, create_engine, func, inspect, select
 from sqlalchemy.engine import make_url
+from sqlalchemy.engine.interfaces import ReflectedIndex
 from tools import absent
 from world import DAY, HOUR, NOON, digests_of, listings, paper, report
 
@@ -43,7 +44,7 @@ from digest.core.model import (
     Section,
 )
 from digest.errors import BusyError, SchemaError, StoreError
-from digest.store import schema
+from digest.store import papers, schema
 from digest.store.lock import locked
 from digest.store.store import Store
 
@@ -617,6 +618,59 @@ def test_the_schema_names_the_newest_migration() -> None:
     assert ScriptDirectory.from_config(config).get_current_head() == schema.HEAD
 
 
+def test_lessons_that_are_outdated_are_forgotten_with_the_next_one(store: Store) -> None:
+    store.keep_lesson("old", 99, "what was learned")
+    store.keep_lesson("recent", 100, "what was learned")
+    store.keep_lesson("new", 110, "what is learned", outdated=100)
+    assert [store.lesson(key) for key in ("old", "recent", "new")] == [
+        None,
+        (100, "what was learned"),
+        (110, "what is learned"),
+    ]
+
+
+@pytest.mark.parametrize("number", [0, 2, 5])
+def test_each_paper_comes_once_newest_first_however_many_are_read_at_once(
+    store: Store, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    monkeypatch.setattr(papers, "CHUNK", 2)
+    titles = [f"Leaf {at}" for at in range(number)]
+    store.add(listings(*map(paper, titles)), (), report())
+    assert [stored.paper.title for stored in store.each_paper()] == titles[::-1]
+
+
+def test_old_reports_are_forgotten_but_for_one_a_day(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(papers, "_REPORTS", 5)
+    for hours in range(-12, 60, 6):
+        store.add((), (), report("page", at=NOON + hours * HOUR))
+    store.add((), (), report("other", at=NOON))
+    for hours in range(9):  # by a clock that was ahead
+        store.add((), (), report("page", at=NOON + 3650 * DAY + hours * HOUR))
+    found = [store.last_complete("page", NOON + hours * HOUR) for hours in (6, 30, 54, 78)]
+    assert found == [NOON + hours * HOUR for hours in (6, 30, 54, 54)]
+    assert store.last_complete("other", NOON) == NOON
+    assert reports_kept(store) == 1 + 3 + 5  # of the other source, of each day, the newest
+
+
+def test_old_failures_are_forgotten_once_a_source_is_complete(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(papers, "_REPORTS", 5)
+    for hours in range(8):
+        store.add((), (), report("page", at=NOON + hours * HOUR, complete=False))
+    assert store.failing_since() == {"page": NOON}
+    for hours in range(8, 16):
+        store.add((), (), report("page", at=NOON + hours * HOUR))
+    assert store.failing_since() == {}
+    assert store.last_complete("page", NOON + DAY) == NOON + 15 * HOUR
+    assert reports_kept(store) == 3 + 5  # what was old when no newer one was complete, the newest
+
+
+def reports_kept(store: Store) -> int:
+    with store._reading() as connection:  # noqa: SLF001 - nobody else asks
+        return connection.execute(select(func.count()).select_from(schema.reports)).scalar_one()
+
+
 def test_the_migrations_make_the_tables_that_a_new_database_has(tmp_path: Path) -> None:
     Store(f"sqlite:///{tmp_path}/new.db").close()
     found = []
@@ -645,10 +699,15 @@ def _tables(connection: Connection) -> dict[str, object]:
             look.get_pk_constraint(table)["constrained_columns"],
             sorted(map(str, look.get_foreign_keys(table))),
             sorted(str(one["column_names"]) for one in look.get_unique_constraints(table)),
-            sorted(map(str, look.get_indexes(table))),
+            sorted(map(_index, look.get_indexes(table))),
         )
         for table in look.get_table_names()
     }
+
+
+def _index(found: ReflectedIndex) -> str:
+    options = {name: str(value) for name, value in found.get("dialect_options", {}).items()}
+    return str({**found, "dialect_options": options})
 
 
 def test_a_second_run_is_told_that_the_first_is_active(tmp_path: Path) -> None:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, func, select, update
 
 from digest.core.model import (
     Appearance,
     DeliveryState,
     Digest,
+    Judgement,
+    Listing,
+    Made,
+    Paper,
     PaperId,
+    Past,
     PlannedDelivery,
     Progress,
     Recommendation,
@@ -21,7 +26,18 @@ from digest.core.model import (
 )
 from digest.store import records
 from digest.store.database import CHUNK, Database
-from digest.store.schema import aliases, deliveries, digests, progress, recommendations, shown, snapshots
+from digest.store.schema import (
+    aliases,
+    deliveries,
+    digests,
+    judgements,
+    papers,
+    progress,
+    recommendations,
+    shown,
+    snapshots,
+    stopped,
+)
 
 
 class Digests(Database):
@@ -42,37 +58,49 @@ class Digests(Database):
     def save(
         self, profile: str, made: Progress, digest: Digest | None, planned: Sequence[PlannedDelivery]
     ) -> bool:
-        """Write a digest, its deliveries and what it showed in one transaction.
+        """What `save_all` does, for one profile."""
+        return self.save_all([Made(profile, made, digest, planned)])[0]
 
-        `digest` is None for a slot in which there was nothing to say. Gives False, and writes
-        nothing, when another process has composed the slot meanwhile.
+    def save_all(self, made: Sequence[Made]) -> list[bool]:
+        """Write digests, their deliveries and what they showed in one transaction.
+
+        Gives False, and writes nothing, for a profile whose slot another process has composed meanwhile.
         """
+        done = []
         with self._writing() as connection:
-            row = records.progress_row(profile, made)
-            if digest is not None:
-                row["digest"] = digest.id
-            is_there = digest is not None and (
-                connection.execute(select(digests.c.id).where(digests.c.id == digest.id)).first() is not None
-            )
-            if is_there:  # by a clock that was ahead; what came since is for the next slot
-                del row["revision"], row["digest"]
-                connection.execute(
-                    update(progress)
-                    .where(progress.c.profile == profile, progress.c.slot < row["slot"])
-                    .values(row)
+            ids = [one.digest.id for one in made if one.digest is not None]
+            there: set[str] = set()
+            for start in range(0, len(ids), CHUNK):
+                found = select(digests.c.id).where(digests.c.id.in_(ids[start : start + CHUNK]))
+                there.update(connection.execute(found).scalars())
+            for one in made:
+                row = records.progress_row(one.profile, one.progress)
+                if one.digest is not None:
+                    row["digest"] = one.digest.id
+                    if (
+                        one.digest.id in there
+                    ):  # by a clock that was ahead; what came since is for the next slot
+                        del row["revision"], row["digest"]
+                        connection.execute(
+                            update(progress)
+                            .where(progress.c.profile == one.profile, progress.c.slot < row["slot"])
+                            .values(row)
+                        )
+                        done.append(False)
+                        continue
+                statement = self._insert(progress).values(row)
+                moved = connection.execute(
+                    statement.on_conflict_do_update(
+                        index_elements=["profile"],
+                        set_=row,
+                        where=progress.c.slot < statement.excluded.slot,
+                    ).returning(progress.c.profile)
                 )
-                return False
-            statement = self._insert(progress).values(row)
-            moved = connection.execute(
-                statement.on_conflict_do_update(
-                    index_elements=["profile"], set_=row, where=progress.c.slot < statement.excluded.slot
-                ).returning(progress.c.profile)
+                done.append(moved.first() is not None)
+            self._save_digests(
+                connection, [one for one, is_new in zip(made, done, strict=True) if is_new and one.digest]
             )
-            if moved.first() is None:
-                return False
-            if digest is not None:
-                self._save_digest(connection, digest, planned)
-        return True
+        return done
 
     def rewind(self, profile: str, made: Progress) -> None:
         """Put a profile back to a slot, after a clock that was far ahead."""
@@ -83,53 +111,128 @@ class Digests(Database):
                 .values(records.progress_row(profile, made))
             )
 
-    def _save_digest(
-        self, connection: Connection, digest: Digest, planned: Sequence[PlannedDelivery]
-    ) -> None:
-        connection.execute(insert(digests).values(records.digest_row(digest)))
-        items: list[tuple[str, str, Recommendation]] = [
-            (section.kind, section.interest, item)
-            for section in digest.sections
-            for item in section.recommendations
+    def _save_digests(self, connection: Connection, made: Sequence[Made]) -> None:
+        items = [
+            (one.digest, rank, kind, section, item)
+            for one in made
+            if one.digest is not None
+            for rank, (kind, section, item) in enumerate(_items(one.digest))
         ]
-        items += [("overflow", "", item) for item in digest.overflow]
-        items += [("waiting", "", item) for item in digest.waiting]
-        items += [("near_miss", "", item) for item in digest.near_misses]
-        for rank, (kind, section, item) in enumerate(items):
-            key = connection.execute(
-                select(aliases.c.paper).where(aliases.c.alias == item.paper.id)
-            ).scalar_one()
-            digest_hash, content = records.snapshot(item)
-            connection.execute(
-                self._insert(snapshots).values(hash=digest_hash, content=content).on_conflict_do_nothing()
-            )
-            row = {
-                "digest": digest.id,
-                "rank": rank,
-                "paper": key,
-                "snapshot": digest_hash,
-                "section": section,
-                "kind": kind,
-            }
-            connection.execute(insert(recommendations).values(row | records.recommendation_row(item)))
-            if kind not in {"waiting", "near_miss"}:
-                connection.execute(
-                    self._insert(shown)
-                    .values(profile=digest.profile, paper=key, digest=digest.id)
-                    .on_conflict_do_nothing()
+        keys = self._keys(connection, {item.paper.id for *_, item in items})
+        # Many profiles are shown the same papers.
+        kept: dict[tuple[Paper, tuple[Listing, ...]], tuple[str, dict[str, Any]]] = {}
+        for *_, item in items:
+            if (item.paper, item.listings) not in kept:
+                kept[item.paper, item.listings] = records.snapshot(item)
+        rows: dict[Any, list[dict[str, Any]]] = {
+            digests: [records.digest_row(one.digest) for one in made if one.digest is not None],
+            snapshots: [{"hash": name, "content": content} for name, content in kept.values()],
+            recommendations: [
+                {
+                    "digest": digest.id,
+                    "rank": rank,
+                    "paper": keys[item.paper.id],
+                    "snapshot": kept[item.paper, item.listings][0],
+                    "section": section,
+                    "kind": kind,
+                    **records.recommendation_row(item),
+                }
+                for digest, rank, kind, section, item in items
+            ],
+            shown: [
+                {"profile": digest.profile, "paper": keys[item.paper.id], "digest": digest.id}
+                for digest, _, kind, _, item in items
+                if kind not in {"waiting", "near_miss"}
+            ],
+            deliveries: [
+                {
+                    "digest": one.digest.id,
+                    "profile": one.profile,
+                    "channel": plan.channel,
+                    "recipient": plan.recipient,
+                    "state": DeliveryState.PLANNED,
+                    "attempts": 0,
+                    "message": plan.message,
+                }
+                for one in made
+                if one.digest is not None
+                for plan in one.planned
+            ],
+        }
+        for table, values in rows.items():
+            if values:
+                statement = self._insert(table)
+                if table in (snapshots, shown):
+                    statement = statement.on_conflict_do_nothing()
+                connection.execute(statement, values)
+
+    def _keys(self, connection: Connection, papers: Iterable[PaperId]) -> dict[str, int]:
+        """The keys of papers by their identifiers."""
+        wanted = sorted(papers)
+        found: dict[str, int] = {}
+        for start in range(0, len(wanted), CHUNK):
+            query = select(aliases).where(aliases.c.alias.in_(wanted[start : start + CHUNK]))
+            found |= {row.alias: row.paper for row in connection.execute(query)}
+        for paper in wanted:
+            if paper not in found:
+                raise LookupError(f"No row of a paper has the alias {paper}")
+        return found
+
+    def pasts(self, profiles: Sequence[str]) -> dict[str, Past]:
+        """What is remembered of each of some profiles."""
+        found: dict[str, Past] = {}
+        with self._reading() as connection:
+            for start in range(0, len(profiles), CHUNK):
+                part = profiles[start : start + CHUNK]
+                rows = connection.execute(
+                    select(progress, digests.c.reports)
+                    .join(digests, digests.c.id == progress.c.digest, isouter=True)
+                    .where(progress.c.profile.in_(part))
                 )
-        for plan in planned:
-            connection.execute(
-                insert(deliveries).values(
-                    digest=digest.id,
-                    profile=digest.profile,
-                    channel=plan.channel,
-                    recipient=plan.recipient,
-                    state=DeliveryState.PLANNED,
-                    attempts=0,
-                    message=plan.message,
+                made = {row.profile: row for row in rows}
+                last = [row.digest for row in made.values() if row.digest is not None]
+                kept = select(recommendations.c.digest).where(
+                    recommendations.c.digest.in_(last), recommendations.c.kind == "waiting"
                 )
-            )
+                waiting = set(connection.execute(kept).scalars())
+                said: dict[str, list[Judgement]] = defaultdict(list)
+                opinions = (
+                    select(judgements)
+                    .where(judgements.c.profile.in_(part))
+                    .order_by(judgements.c.at, judgements.c.paper_id)
+                )
+                for opinion in connection.execute(opinions).mappings():
+                    said[opinion["profile"]].append(records.judgement(opinion))
+                gone: dict[str, set[str]] = defaultdict(set)
+                stops = select(stopped.c.profile, stopped.c.address).where(stopped.c.profile.in_(part))
+                for name, address in connection.execute(stops):
+                    gone[name].add(address)
+                for name in part:
+                    row = made.get(name)
+                    found[name] = Past(
+                        None if row is None else records.progress(row),
+                        tuple(said.get(name, ())),
+                        () if row is None else tuple(map(records.report, row.reports or ())),
+                        frozenset(gone.get(name, ())),
+                        row is not None and row.digest in waiting,
+                    )
+        return found
+
+    def shown(self, profiles: Sequence[str], *, revision: int) -> dict[str, set[PaperId]]:
+        """The papers whose words are newer than a revision and that each profile was shown already."""
+        found: dict[str, set[PaperId]] = defaultdict(set)
+        with self._reading() as connection:
+            newer = select(papers.c.id, papers.c.paper_id).where(papers.c.revision > revision)
+            names = {row.id: PaperId(row.paper_id) for row in connection.execute(newer)}
+            for start in range(0, len(profiles) if names else 0, CHUNK):
+                marks = select(shown.c.profile, shown.c.paper)
+                marks = marks.where(shown.c.profile.in_(profiles[start : start + CHUNK]))
+                if len(names) <= CHUNK:  # else a profile has fewer marks than there are papers
+                    marks = marks.where(shown.c.paper.in_(names))
+                for profile, key in connection.execute(marks):
+                    if key in names:
+                        found[profile].add(names[key])
+        return found
 
     def digests(self, ids: Sequence[str]) -> dict[str, Digest]:
         """The digests of these ids."""
@@ -228,3 +331,14 @@ class Digests(Database):
         with self._reading() as connection:
             found = connection.execute(query).scalar_one_or_none()
         return tuple(records.report(row) for row in found or ())
+
+
+def _items(digest: Digest) -> Iterator[tuple[str, str, Recommendation]]:
+    """The papers of a digest in order: kind, section and recommendation."""
+    for section in digest.sections:
+        for item in section.recommendations:
+            yield section.kind, section.interest, item
+    others = ("overflow", digest.overflow), ("waiting", digest.waiting), ("near_miss", digest.near_misses)
+    for kind, items in others:
+        for item in items:
+            yield kind, "", item

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from statistics import quantiles
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, false, func, insert, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, delete, func, insert, select, union, update
 
 from digest.core import identity
 from digest.core.model import Listing, Page, Paper, PaperId, Request, SourceReport, StoredPaper
@@ -26,6 +26,8 @@ from digest.store.schema import (
     shown,
 )
 
+_REPORTS = 200  # of each source, whatever they say: of a run each hour for a week
+_DAY = 86_400  # seconds
 _VOTED = 1000  # papers of a source whose upvotes say what is many there
 _VOTED_AT_LEAST = 20  # below, nothing is many
 
@@ -52,20 +54,17 @@ class Papers(Database):
 
     def failing_since(self) -> dict[str, datetime]:
         """When the sources that fail now were seen to fail first since they were read completely."""
-        complete = (
-            select(reports.c.source, func.max(reports.c.id).label("id"))
-            .where(reports.c.complete)
-            .group_by(reports.c.source)
-            .subquery()
-        )
-        query = (
-            select(reports.c.source, func.min(reports.c.until))
-            .join(complete, complete.c.source == reports.c.source, isouter=True)
-            .where(reports.c.id > func.coalesce(complete.c.id, 0))
-            .group_by(reports.c.source)
-        )
+        since: dict[str, datetime] = {}
         with self._reading() as connection:
-            return {source: records.instant(until) for source, until in connection.execute(query)}
+            # One by one, so that each looks at its newest reports alone.
+            for source in connection.execute(select(reports.c.source).distinct()).scalars().all():
+                own = reports.c.source == source
+                complete = select(func.max(reports.c.id)).where(own, reports.c.complete).scalar_subquery()
+                later = reports.c.id > func.coalesce(complete, 0)
+                until = connection.execute(select(func.min(reports.c.until)).where(own, later)).scalar()
+                if until is not None:
+                    since[source] = records.instant(until)
+        return since
 
     def with_validators(self, source: str, request: Request) -> Request:
         """A request with the validators of the copy that was read last."""
@@ -81,97 +80,145 @@ class Papers(Database):
 
         Gives the report with `new` counted.
         """
-        new = 0
         with self._writing() as connection:
-            revision = self._revision(connection)
-            for listing in found:
-                key, is_new, changed = self._upsert(
-                    connection, listing.paper, revision + 1, report.period.until
-                )
-                new += is_new
-                revision += changed
-                row = {"paper": key, **records.listing_row(listing)}
-                statement = self._insert(listings).values(row | {"first_upvotes": listing.upvotes})
-                connection.execute(
-                    statement.on_conflict_do_update(
-                        index_elements=["paper", "source", "listed_on"],
-                        set_={
-                            name: statement.excluded[name]
-                            for name in ("position", "upvotes", "comments", "announce_type")
-                        },
-                    )
-                )
-            for page in read:
-                row = {
+            keys, new = self._keep(connection, [listing.paper for listing in found], report.period.until)
+            shows = [
+                {"paper": key, "first_upvotes": listing.upvotes, **records.listing_row(listing)}
+                for key, listing in zip(keys, found, strict=True)
+            ]
+            validators = [
+                {
                     "source": report.source,
                     "url": page.url,
                     "etag": page.etag,
                     "last_modified": page.last_modified,
                     "fetched_at": records.seconds(page.fetched_at),
                 }
-                connection.execute(
-                    self._insert(pages)
-                    .values(row)
-                    .on_conflict_do_update(index_elements=["source", "url"], set_=row)
-                )
+                for page in read
+            ]
+            if shows:
+                self._put(connection, listings, shows, but=("first_upvotes",))
+            if validators:
+                self._put(connection, pages, validators)
             row = records.report_row(report) | {"new": new}
             connection.execute(insert(reports).values(row))
+            self._forget_report(connection, report.source)
         return records.report(row)
+
+    def _forget_report(self, connection: Connection, source: str) -> None:
+        """Forget one report of a source that is old and says nothing that a newer one does not.
+
+        One a day stays that says until when the source is complete: of newer ones, a clock that is ahead
+        may have written any number.
+        """
+        own = reports.c.source == source
+        old = select(reports.c.id).where(own).order_by(reports.c.id.desc()).offset(_REPORTS).limit(1)
+        newer = reports.alias()
+        is_same_day = newer.c.until // _DAY == reports.c.until // _DAY
+        later = select(newer.c.id).where(
+            newer.c.source == source,
+            newer.c.id > reports.c.id,
+            newer.c.complete,
+            ~reports.c.complete | is_same_day,
+        )
+        connection.execute(delete(reports).where(reports.c.id == old.scalar_subquery(), later.exists()))
 
     def _revision(self, connection: Connection) -> int:
         query = select(func.coalesce(func.max(papers.c.revision), 0))
         newest: int = connection.execute(query).scalar_one()
         return newest
 
-    def _upsert(
-        self, connection: Connection, paper: Paper, revision: int, now: datetime
-    ) -> tuple[int, bool, bool]:
-        """Insert or merge a paper; gives its key, whether it is new, and whether its words changed."""
-        names = identity.aliases(paper)
-        known, taken = self._known(connection, paper)
-        if not known:
-            key = connection.execute(
-                insert(papers)
-                .values(revision=revision, first_seen=records.seconds(now), **records.paper_row(paper))
-                .returning(papers.c.id)
-            ).scalar_one()
-            self._name(connection, key, names)
-            return key, True, True
+    def _keep(self, connection: Connection, met: Sequence[Paper], now: datetime) -> tuple[list[int], int]:
+        """Insert or merge papers, one after another; gives the key of each, and how many are new.
+
+        What is stored of them is read at once, and new ones are written together: a statement for each
+        would take longer than all else that a day's papers ask for.
+        """
+        revision, new = self._revision(connection), 0
+        stored = self._stored(connection, {name for paper in met for name in identity.aliases(paper)})
+        keys = [0] * len(met)
+        rows: dict[int, dict[str, Any]] = {}  # by place: papers that are still to be written …
+        waiting: dict[PaperId, int] = {}  # … and their names
+
+        def write() -> None:
+            made = insert(papers).returning(papers.c.id, sort_by_parameter_order=True)
+            for place, key in zip(rows, connection.execute(made, [*rows.values()]).scalars(), strict=True):
+                keys[place] = key
+            self._name(connection, {name: keys[place] for name, place in waiting.items()})
+            stored.update(self._stored(connection, waiting))
+            rows.clear()
+            waiting.clear()
+
+        for place, paper in enumerate(met):
+            names = identity.aliases(paper)
+            if not waiting.keys().isdisjoint(names):
+                write()
+            known = self._known(paper, stored)
+            if not known:
+                revision += 1
+                new += 1
+                row = {"revision": revision, "first_seen": records.seconds(now)}
+                rows[place] = row | records.paper_row(paper)
+                waiting |= {name: place for name in names if name not in stored}
+                continue
+            key = keys[place] = min(known)
+            revision += self._merge(connection, paper, known, stored, revision + 1)
+            if len(known) > 1:
+                keys = [key if one in known else one for one in keys]
+        if rows:
+            write()
+        return keys, new
+
+    def _stored(self, connection: Connection, names: Iterable[PaperId]) -> dict[PaperId, RowMapping]:
+        """The rows of the papers that have these names, by name."""
+        found, every = dict[PaperId, RowMapping](), list(names)
+        for at in range(0, len(every), CHUNK):
+            some = aliases.c.alias.in_(every[at : at + CHUNK])
+            rows = connection.execute(select(papers, aliases.c.alias).join(aliases).where(some))
+            found |= {row["alias"]: row for row in rows.mappings()}
+        return found
+
+    def _known(self, paper: Paper, stored: Mapping[PaperId, RowMapping]) -> dict[int, Paper]:
+        """What is stored of a paper, by key, the oldest first."""
+        rows = {name: stored[name] for name in identity.aliases(paper) if name in stored}
+        known: dict[int, Paper] = {}
+        for name, row in sorted(rows.items(), key=lambda item: item[1]["id"]):
+            if row["id"] not in known:
+                found = records.paper(row)
+                if identity.may_merge(found, paper, by_title=identity.is_bare(name)):
+                    known[row["id"]] = found
+        return known
+
+    def _merge(
+        self,
+        connection: Connection,
+        paper: Paper,
+        known: Mapping[int, Paper],
+        stored: dict[PaperId, RowMapping],
+        revision: int,
+    ) -> bool:
+        """Merge a paper into what is known of it; gives whether its words changed."""
         (key, merged), *others = known.items()
         before = merged
         for other, its in others:
             merged = identity.merge(its, merged)
             self._absorb(connection, other, into=key)
         merged = identity.merge(merged, paper)
+        names = {name for name in identity.aliases(paper) if name not in stored}
+        if merged == before and not others and not names:
+            return False
         changed = merged != before and not identity.same_words(before, merged)
         if merged != before:
             values = records.paper_row(merged) | ({"revision": revision} if changed else {})
             connection.execute(update(papers).where(papers.c.id == key).values(values))
-        self._name(
-            connection, key, [name for name in (*names, *identity.aliases(merged)) if name not in taken]
-        )
-        return key, False, changed
+        self._name(connection, dict.fromkeys((*names, *identity.aliases(merged)), key))
+        again = {name for name, row in stored.items() if row["id"] in known}
+        stored |= self._stored(connection, again | names)
+        return changed
 
-    def _known(self, connection: Connection, paper: Paper) -> tuple[dict[int, Paper], set[str]]:
-        """What is stored of a paper, by key, and those of its aliases that are somebody's."""
-        rows = connection.execute(
-            select(papers, aliases.c.alias)
-            .join(aliases)
-            .where(aliases.c.alias.in_(identity.aliases(paper)))
-            .order_by(papers.c.id)
-        ).mappings()
-        known: dict[int, Paper] = {}
-        taken: set[str] = set()
-        for row in rows:
-            taken.add(row["alias"])
-            found = records.paper(row)
-            by_title = identity.is_bare(PaperId(row["alias"]))
-            if identity.may_merge(found, paper, by_title=by_title):
-                known[row["id"]] = found
-        return known, taken
-
-    def _name(self, connection: Connection, key: int, names: Iterable[PaperId]) -> None:
-        rows = [{"alias": name, "paper": key} for name in dict.fromkeys(names)]
+    def _name(self, connection: Connection, keys: Mapping[PaperId, int]) -> None:
+        """Give papers names, but for those that are somebody's."""
+        rows = [{"alias": name, "paper": key} for name, key in keys.items()]
         if rows:
             connection.execute(self._insert(aliases).on_conflict_do_nothing(), rows)
 
@@ -202,7 +249,10 @@ class Papers(Database):
         not_shown_to: str | None = None,
     ) -> tuple[StoredPaper, ...]:
         """Papers whose words are newer than a revision, oldest first, as far as the rest allows."""
-        query = select(papers).where(papers.c.revision > revision).order_by(papers.c.revision)
+        # Of two indexes, SQLite would take the one that is in order, however much of it there is.
+        by_day = first_seen is not None
+        query = select(papers).where((papers.c.revision + 0 if by_day else papers.c.revision) > revision)
+        query = query.order_by(papers.c.revision + 0 if by_day else papers.c.revision)
         if first_seen is not None:
             query = query.where(papers.c.first_seen >= records.seconds(first_seen))
         if not_shown_to is not None:
@@ -231,61 +281,50 @@ class Papers(Database):
         older, and the profile was never shown them. Their upvotes at a source have come to its 0.9
         quantile, from below or from where they were not known.
         """
-        of_sources = listings.c.source.in_(sources) if sources else true()
-        many = self._many_upvotes(of_sources)
+        many = self._many_upvotes(sources)
+        if not many:
+            return ()
+        is_recent = papers.c.first_seen >= records.seconds(first_seen)
+        # For the least id itself, SQLite would go through all papers from the first one on.
+        oldest = select(func.min(papers.c.id + 0)).where(is_recent).scalar_subquery()
         rose = (
             select(listings.c.paper)
-            .where(listings.c.upvotes.is_not(None), of_sources)
-            .group_by(listings.c.paper, listings.c.source)
+            .where(listings.c.source == source, listings.c.upvotes.is_not(None), listings.c.paper >= oldest)
+            .group_by(listings.c.paper)
+            # A paper may be listed again, with the votes that it has by then.
             .having(
-                or_(
-                    false(),
-                    *(
-                        (listings.c.source == source)
-                        & (func.max(listings.c.upvotes) >= least)
-                        # A paper may be listed again, with the votes that it has by then.
-                        & (func.min(func.coalesce(listings.c.first_upvotes, -1)) < least)
-                        for source, least in many.items()
-                    ),
-                )
+                func.max(listings.c.upvotes) >= least,
+                func.min(func.coalesce(listings.c.first_upvotes, -1)) < least,
             )
+            for source, least in many.items()
         )
         query = (
             select(papers)
             .where(
-                papers.c.revision <= before,
-                papers.c.first_seen >= records.seconds(first_seen),
-                papers.c.id.in_(rose),
-                _not_shown_to(profile),
+                papers.c.revision <= before, is_recent, papers.c.id.in_(union(*rose)), _not_shown_to(profile)
             )
             .order_by(papers.c.revision)
         )
         return self._papers(query)
 
-    def _many_upvotes(self, of_sources: ColumnElement[bool]) -> dict[str, float]:
+    def _many_upvotes(self, sources: Sequence[str]) -> dict[str, float]:
         """The 0.9 quantile of the upvotes at each source, over its newest papers with known ones."""
-        by_paper = (
-            select(
-                listings.c.source,
-                func.max(listings.c.upvotes).label("upvotes"),
-                func.row_number()
-                .over(partition_by=listings.c.source, order_by=listings.c.paper.desc())
-                .label("place"),
-            )
-            .where(listings.c.upvotes.is_not(None), of_sources)
-            .group_by(listings.c.source, listings.c.paper)
-            .subquery()
-        )
-        upvotes: dict[str, list[int]] = defaultdict(list)
+        is_voted = listings.c.upvotes.is_not(None)
+        many: dict[str, float] = {}
         with self._reading() as connection:
-            query = select(by_paper.c.source, by_paper.c.upvotes).where(by_paper.c.place <= _VOTED)
-            for source, votes in connection.execute(query):
-                upvotes[source].append(votes)
-        return {
-            source: max(1, quantiles(votes, n=10, method="inclusive")[-1])
-            for source, votes in upvotes.items()
-            if len(votes) >= _VOTED_AT_LEAST
-        }
+            voted = select(listings.c.source).where(is_voted).distinct()
+            for source in sources or connection.execute(voted).scalars().all():
+                query = (
+                    select(func.max(listings.c.upvotes))
+                    .where(listings.c.source == source, is_voted)
+                    .group_by(listings.c.paper)
+                    .order_by(listings.c.paper.desc())
+                    .limit(_VOTED)
+                )
+                votes = connection.execute(query).scalars().all()
+                if len(votes) >= _VOTED_AT_LEAST:
+                    many[source] = max(1, quantiles(votes, n=10, method="inclusive")[-1])
+        return many
 
     def paper_count(self) -> int:
         """How many papers are stored."""
@@ -296,7 +335,26 @@ class Papers(Database):
         """The papers that came last, newest first."""
         return self._papers(select(papers).order_by(papers.c.revision.desc()).limit(limit))
 
-    def find_papers(self, wanted: str) -> tuple[StoredPaper, ...]:
+    def each_paper(self) -> Iterator[StoredPaper]:
+        """All papers, newest first; some at a time are in memory."""
+        before = self.revision() + 1
+        while before:
+            newest = (
+                select(papers.c.revision)
+                .where(papers.c.revision < before)
+                .order_by(papers.c.revision.desc())
+                .limit(CHUNK)
+                .subquery()
+            )
+            with self._reading() as connection:
+                last: int = connection.execute(
+                    select(func.coalesce(func.min(newest.c.revision), 0))
+                ).scalar_one()
+            some = papers.c.revision.between(last, before - 1)
+            yield from self._papers(select(papers).where(some).order_by(papers.c.revision.desc()))
+            before = last
+
+    def find_papers(self, wanted: str, limit: int = 20) -> tuple[StoredPaper, ...]:
         """The papers that an identifier, an address or a piece of a title means, newest first."""
         wanted = wanted.encode(errors="replace").decode()  # an argument may be any bytes (PEP 383)
         named = select(aliases.c.paper).where(aliases.c.alias.in_(identity.names(wanted)))
@@ -307,15 +365,16 @@ class Papers(Database):
         return self._papers(
             select(papers)
             .where(papers.c.title.ilike(pattern, escape="\\") | (papers.c.url == wanted))
-            .order_by(papers.c.revision.desc())
-            .limit(20)
+            # As they are stored: in the order of an index, it takes three times as long to find a rare one.
+            .order_by((papers.c.revision + 0).desc())
+            .limit(limit)
         )
 
     def known(self, met: Paper) -> Paper | None:
         """What is stored of a paper."""
         with self._reading() as connection:
-            known, _ = self._known(connection, met)
-        return next(iter(known.values()), None)
+            stored = self._stored(connection, identity.aliases(met))
+        return next(iter(self._known(met, stored).values()), None)
 
     def _papers(self, query: Any) -> tuple[StoredPaper, ...]:  # noqa: ANN401 - a select of papers
         with self._reading() as connection:
@@ -339,11 +398,12 @@ class Papers(Database):
 
 
 def _not_shown_to(profile: str) -> ColumnElement[bool]:
-    return papers.c.id.not_in(select(shown.c.paper).where(shown.c.profile == profile))
+    return ~select(shown.c.paper).where(shown.c.profile == profile, shown.c.paper == papers.c.id).exists()
 
 
 def _of_sources(query: Any, sources: Sequence[str]) -> Any:  # noqa: ANN401 - a select of papers
     """The papers of a query that any of these sources listed; all of them when none is named."""
     if not sources:
         return query
-    return query.where(papers.c.id.in_(select(listings.c.paper).where(listings.c.source.in_(sources))))
+    listed = select(listings.c.paper).where(listings.c.paper == papers.c.id, listings.c.source.in_(sources))
+    return query.where(listed.exists())

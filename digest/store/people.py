@@ -85,9 +85,13 @@ class People(Database):
             row = connection.execute(query).first()
         return None if row is None else (row.papers, row.content)
 
-    def keep_lesson(self, key: str, papers: int, content: str) -> None:
-        """Keep what a ranker learned in the place of what it had learned under that key."""
+    def keep_lesson(self, key: str, papers: int, content: str, *, outdated: int = 0) -> None:
+        """Keep what a ranker learned in the place of what it had learned under that key.
+
+        What was learned when fewer papers than `outdated` were stored is forgotten.
+        """
         with self._writing() as connection:
+            connection.execute(delete(lessons).where(lessons.c.papers < outdated))
             self._put(connection, lessons, [{"key": key, "papers": papers, "content": content}])
 
     def stop(self, profile: str, address: str, *, now: datetime) -> None:

@@ -23,7 +23,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD = "0008"
+HEAD = "0009"
 """The newest migration in `migrations/versions`."""
 
 metadata = MetaData()
@@ -34,7 +34,7 @@ papers = Table(
     Column("id", Integer, primary_key=True),
     Column("paper_id", Text, nullable=False, unique=True),  # digest.core.model.PaperId
     Column("revision", Integer, nullable=False, index=True),
-    Column("first_seen", BigInteger, nullable=False),
+    Column("first_seen", BigInteger, nullable=False, index=True),
     Column("title", Text, nullable=False),
     Column("abstract", Text, nullable=False),
     Column("authors", JSON, nullable=False),
@@ -76,6 +76,17 @@ listings = Table(
     Column("first_upvotes", Integer),  # when the listing was first seen
 )
 
+# Most sources have no votes, and none of their listings is looked through for some. PostgreSQL has them all
+# in it: to say so for it, too, would load its dialect wherever SQLite is used (45 ms).
+Index(
+    "listings_by_votes",
+    listings.c.source,
+    listings.c.paper,
+    listings.c.upvotes,
+    listings.c.first_upvotes,
+    sqlite_where=listings.c.upvotes.is_not(None),
+)
+
 # Validators of the copies read last; written together with what was on them.
 pages = Table(
     "pages",
@@ -99,6 +110,7 @@ reports = Table(
     Column("new", Integer, nullable=False),
     Column("error", Text),
     Column("notes", JSON, nullable=False),
+    Index("reports_by_end", "source", "complete", "until"),
 )
 
 # How far each profile has come.
@@ -157,7 +169,7 @@ shown = Table(
     "shown",
     metadata,
     Column("profile", Text, primary_key=True),
-    Column("paper", ForeignKey("papers.id"), primary_key=True),
+    Column("paper", ForeignKey("papers.id"), primary_key=True, index=True),
     Column("digest", ForeignKey("digests.id"), nullable=False),
 )
 
@@ -225,7 +237,7 @@ deliveries = Table(
     Column("sent_at", BigInteger),
     Column("leased_until", BigInteger),  # while it is being sent: until when nobody else may take it
     UniqueConstraint("digest", "channel", "recipient"),
-    Index("deliveries_by_state", "state", "not_before"),
+    Index("deliveries_by_state", "state", "channel"),
     Index("deliveries_by_sending", "channel", "sent_at"),
 )
 
