@@ -1,4 +1,4 @@
-"""Where papers are judged: every paper is looked through once, for all profiles.
+"""Where papers are judged: every paper is looked through once, for all profiles at hand.
 
 What a profile is shown of its candidates follows from its interests, and from what a ranker has learned
 of them; lessons are kept in the store.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cached_property, lru_cache, reduce
 from operator import or_
 from typing import Any
@@ -19,6 +19,8 @@ from digest.core.match import Findings
 from digest.core.model import (
     Judged,
     Judgement,
+    Limits,
+    Match,
     Need,
     Paper,
     PaperId,
@@ -28,10 +30,11 @@ from digest.core.model import (
     ScorePart,
     StoredPaper,
 )
-from digest.core.query import CompiledInterest
-from digest.core.rank import Corpus, Ranking, corpus, popularity
+from digest.core.query import CompiledInterest, Term
+from digest.core.rank import Corpus, Ranking, corpus, popularity, ranked
+from digest.core.rank import weight as weigh
 from digest.core.related import Relative, attention, key, need, section
-from digest.core.selection import Candidate, Selection, consider, is_too_old, select
+from digest.core.selection import Candidate, Selection, Support, consider, is_too_old, select, supported
 from digest.ports import Ranker, Store
 
 _HISTORY = 20_000
@@ -45,6 +48,12 @@ _GROWN = 1.1
 
 _REMEMBERED = 1_000
 """Lessons that are at hand, and what they make of the papers of a day; more would fill the memory."""
+
+_EVIDENCE = 1 << 15
+"""Papers with their evidence that are at hand, of about 2 KB."""
+
+_PILES = 16
+"""Sets of papers that profiles choose from, at hand at a time."""
 
 _SECOND_LOOK = timedelta(days=30)
 """How long a paper may be passed over and still come back, for the attention that it drew."""
@@ -95,13 +104,22 @@ class Desk:
 
     def __init__(self, store: Store, due: Sequence[Due], ranker: MakeRanker) -> None:
         self._store = store
-        self._board = Board([interest for item in due for interest in item.interests])
+        self._board = Board()
         self._ranked: Ranking | None = None
-        self._tutor = _Tutor(store, [one.paper for item in due for one in item.judgements], ranker)
+        self._tutor = _Tutor(store, ranker)
         self._read: tuple[int, Any] = 0, None
         self._item: Due | None = None
         self._lessons: dict[CompiledInterest, str | None] = {}  # of that item
         self._judged = lru_cache(maxsize=_REMEMBERED)(self._judge_read)
+        self._piles: dict[int, _Pile] = {}
+        self._candidates: dict[tuple[Any, ...], Candidate] = {}
+        self._weights: dict[tuple[int, Term], float] = {}
+        self.expect(due)
+
+    def expect(self, due: Sequence[Due]) -> None:
+        """Get ready for more profiles."""
+        self._board.expect(interest for item in due for interest in item.interests)
+        self._tutor.meet([one.paper for item in due for one in item.judgements])
 
     @cached_property
     def corpus(self) -> Corpus:
@@ -125,26 +143,100 @@ class Desk:
 
     def select(self, item: Due, candidates: Candidates) -> Selection:
         """What a profile is shown of its candidates; evidence is gathered only for what it may be shown."""
-        limits, board = item.profile.limits, self._board
-        waited = [self._put(stored) for stored in candidates.waited]
-        papers = {self._put(stored): stored for stored in candidates.new}
-        old = bits(number for number, stored in papers.items() if is_too_old(stored, limits, item.slot))
-        new = bits(papers) & ~old
-        wanted = reduce(or_, map(board.wanted, item.interests), 0)
-        nearly = [(interest, board.nearly(interest) & new & ~wanted) for interest in item.interests]
-        best = self._ranking(new).best(nearly) if any(some for _, some in nearly) else []
-
-        shown = [*numbers(wanted & new), *(number for _, number in best[: limits.near_misses])]
-        selection = select(item.profile, self._considered(item, shown), waited=self._considered(item, waited))
-        related = section("related", self._related(item, new & ~wanted, new), limits.related)
+        profile, board = item.profile, self._board
+        limits = profile.limits
+        pile = self._pile(candidates.new)
+        old = 0 if limits.max_age_days is None else pile.too_old(limits, item.slot)
+        new = pile.papers & ~old
+        wants = [board.wanted(interest) for interest in item.interests]
+        wanted = reduce(or_, wants, 0)
+        shown: list[Candidate] = []
+        if wanted & new:
+            shown += [self._wanted(item, wants, number) for number in numbers(wanted & new)]
+        others = new & ~wanted
+        nearly = [
+            (interest, near)
+            for interest in item.interests
+            if interest.require and (near := board.nearly(interest) & others)
+        ]
+        if nearly:
+            best = self._ranking(new).best(nearly)[: limits.near_misses]
+            shown += [self._nearly(nearly, number) for _, number in best]
+        waited = self._considered(item, map(self._put, candidates.waited)) if candidates.waited else ()
+        selection = select(profile, shown, waited=waited)
+        too_old = (wanted & old).bit_count()
+        if not (too_old or limits.related or limits.second_look):
+            return selection
+        related = section("related", self._related(item, others, new), limits.related)
         risen = section("second_look", self._risen(item, candidates), limits.second_look)
         belonging = {one.paper.id for kind in related for one in kind.recommendations}
         return replace(
             selection,
             sections=(*selection.sections, *related, *risen),
             near_misses=tuple(one for one in selection.near_misses if one.paper.id not in belonging),
-            too_old=(wanted & old).bit_count(),
+            too_old=too_old,
         )
+
+    def _pile(self, papers: tuple[StoredPaper, ...]) -> _Pile:
+        """Papers as they were put on the board for other profiles, if they were."""
+        found = self._piles.get(id(papers))
+        if found is None or found.stored is not papers:
+            if len(self._piles) >= _PILES:
+                self._piles.clear()
+            found = _Pile(papers, {self._put(stored): stored for stored in papers})
+            self._piles[id(papers)] = found
+        return found
+
+    def _wanted(self, item: Due, wants: Sequence[int], number: int) -> Candidate:
+        """What `consider` gives for a paper that some interests are known to want."""
+        chosen = [one for one, papers in zip(item.interests, wants, strict=True) if papers >> number & 1]
+        candidate = self._supported(chosen, number)
+        return self._with_lesson(item, candidate)
+
+    def _nearly(self, nearly: Iterable[tuple[CompiledInterest, int]], number: int) -> Candidate:
+        """The same where no interest wants it and some want it but for one keyword."""
+        chosen = [interest for interest, papers in nearly if papers >> number & 1]
+        return self._supported(chosen, number, are_near=True)
+
+    def _supported(
+        self, interests: Sequence[CompiledInterest], number: int, *, are_near: bool = False
+    ) -> Candidate:
+        """The evidence for a paper; it is the same for all whose interests find it by the same words."""
+        found = [
+            (
+                interest.interest.name,
+                interest.interest.weight,
+                tuple([term for term in interest.wanted if self._board.standing(term) >> number & 1]),
+                self._board.lacking(interest, number) if are_near else (),
+            )
+            for interest in interests
+        ]
+        key = (number, *found)
+        candidate = self._candidates.get(key)
+        if candidate is None:
+            if len(self._candidates) >= _EVIDENCE:
+                self._candidates.clear()
+            findings = self._board.findings[number]
+            candidate = supported(findings, [self._support(number, *one) for one in found])
+            self._candidates[key] = candidate
+        return candidate
+
+    def _support(
+        self, number: int, interest: str, weight: float, terms: tuple[Term, ...], missing: tuple[str, ...]
+    ) -> Support:
+        findings = self._board.findings[number]
+        weights = self._weights
+        parts: dict[str, float] = {}
+        matches: list[Match] = []
+        for term in terms:
+            value = weights.get((number, term))
+            if value is None:
+                value = weights[number, term] = weigh(term, findings, self.corpus)
+            parts[term.written] = parts.get(term.written, 0.0) + weight * value
+            matches += [
+                Match(interest, term.written, name, start, end) for name, start, end in findings.places(term)
+            ]
+        return Support(interest, tuple(dict.fromkeys(matches)), ranked(parts), missing)
 
     def _considered(self, item: Due, some: Iterable[int]) -> Iterator[Candidate]:
         for number in some:
@@ -161,8 +253,7 @@ class Desk:
 
     def lesson(self, item: Due, interest: CompiledInterest) -> str | None:
         """What was learned of an interest; None where nothing is asked, or too little is stored."""
-        limits = item.profile.limits
-        if not (limits.related or limits.second_look or item.judgements):
+        if not _asks(item):
             return None
         if item is not self._item:
             self._item, self._lessons = item, {}
@@ -174,6 +265,11 @@ class Desk:
         """What a profile makes of a paper that something speaks for, with what was learned of it."""
         candidate = consider(item.interests, findings, self.corpus)
         if candidate is None or candidate.recommendation.missing:
+            return candidate
+        return self._with_lesson(item, candidate)
+
+    def _with_lesson(self, item: Due, candidate: Candidate) -> Candidate:
+        if not _asks(item):
             return candidate
         first = candidate.interests[0]
         interest = next(one for one in item.interests if one.interest.name == first)
@@ -279,6 +375,30 @@ class Desk:
         return self.ranker.judge(lesson, self._read[1])
 
 
+def _asks(item: Due) -> bool:
+    """Whether a profile wants anything of what is learned."""
+    return bool(item.profile.limits.related or item.profile.limits.second_look or item.judgements)
+
+
+class _Pile:
+    """Papers on the board that many profiles are shown some of."""
+
+    def __init__(self, stored: tuple[StoredPaper, ...], by_number: Mapping[int, StoredPaper]) -> None:
+        self.stored = stored
+        self.papers = bits(by_number)
+        self._by_number = by_number
+        self._old: dict[tuple[int | None, date], int] = {}
+
+    def too_old(self, limits: Limits, slot: datetime) -> int:
+        """Those that are too old, as bits."""
+        key = limits.max_age_days, slot.date()
+        if key not in self._old:
+            self._old[key] = bits(
+                number for number, stored in self._by_number.items() if is_too_old(stored, limits, slot)
+            )
+        return self._old[key]
+
+
 _HALFWAY = 0.5
 """The relation of a paper that was passed over, but not by much."""
 
@@ -306,10 +426,11 @@ def _noted(found: Recommendation) -> Recommendation:
 class _Tutor:
     """What a ranker has learned of needs; kept in the store until there is more to learn from."""
 
-    def __init__(self, store: Store, judged: Sequence[Paper], make: MakeRanker) -> None:
+    def __init__(self, store: Store, make: MakeRanker) -> None:
         self._store = store
-        self._judged = judged
+        self._judged: list[Paper] = []
         self._make = make
+        self._history: Any = None  # papers, as the ranker reads them
         self.lesson = lru_cache(maxsize=_REMEMBERED)(self._lesson)
 
     @cached_property
@@ -321,10 +442,11 @@ class _Tutor:
     def _stored(self) -> int:
         return self._store.paper_count()
 
-    @cached_property
-    def _history(self) -> Any:  # noqa: ANN401 - the ranker's own view of papers
-        stored = (one.paper for one in self._store.newest_papers(_HISTORY))
-        return self.ranker.read((*self._judged, *stored))
+    def meet(self, judged: Sequence[Paper]) -> None:
+        """Take papers into account that somebody has judged."""
+        if judged:
+            self._judged += judged
+            self._history = None
 
     def _lesson(self, need: Need) -> str | None:
         """What was learned of a need; None when there is nothing to learn, or too little to learn from."""
@@ -333,6 +455,10 @@ class _Tutor:
         name = key(need, self.ranker.version)
         kept = self._store.lesson(name)
         if kept is None or self._stored > kept[0] * _GROWN:
+            if self._history is None:
+                stored = (one.paper for one in self._store.newest_papers(_HISTORY))
+                self._history = self.ranker.read((*self._judged, *stored))
             kept = self._stored, self.ranker.learn(need, self._history)
-            self._store.keep_lesson(name, *kept)
+            # Each like makes another need, and nobody asks for the lesson of the one before.
+            self._store.keep_lesson(name, *kept, outdated=int(self._stored / _GROWN))
         return kept[1]

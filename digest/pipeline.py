@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Container, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import partial
+from functools import lru_cache, partial
 
 from digest import publishing
 from digest.core import mailbox, slots
@@ -26,13 +26,17 @@ from digest.core.model import (
     Digest,
     Interest,
     Listing,
+    Made,
     Page,
+    PaperId,
+    Past,
     Period,
     PlannedDelivery,
     Profile,
     Progress,
     Reading,
     Recommendation,
+    Schedule,
     ScorePart,
     SourceReport,
     StoredPaper,
@@ -65,6 +69,15 @@ _UNTIL_NOTHING_IS_SAID = timedelta(days=1)
 
 _AHEAD = timedelta(days=1)
 """A slot further in the future than this was composed by a clock that was wrong."""
+
+_AT_ONCE = 10_000
+"""Profiles that are looked at together."""
+
+_WRITTEN_AT_ONCE = 200
+"""Profiles that are written in one transaction, with some megabytes of mail."""
+
+_SHELVED = 64
+"""Sets of papers that are at hand."""
 
 _KEPT = 4
 """Pages of a source that are at hand when one of them turns out to be unreadable."""
@@ -217,35 +230,104 @@ def compose(
     sources: Container[str] | None = None,
     send_empty: bool = False,
 ) -> Iterator[Composed]:
-    """Compose a digest for every profile whose slot has come, each in one transaction.
+    """Compose a digest for every profile whose slot has come.
 
     It speaks of these sources, or of all that were ever read.
     The message of every recipient is finished here and only handed over later, so that a second
-    copy, if there must ever be one, has the same bytes. Raises RenderError before anything of the
-    profile is written.
+    copy, if there must ever be one, has the same bytes. Some profiles at a time are written in one
+    transaction, each whole. Raises RenderError before anything of the profile is written, and with
+    everything of those before it.
     """
-    for profile in profiles:
-        _rewind(store, profile, now)
-    due = [item for profile in profiles if (item := _due(store, profile, now)) is not None]
-    if not due:
-        return
-    revision = store.revision()
-    desk = Desk(store, due, ranker)
-    reports, failing = _reports(store, sources), store.failing_since()
-    for item in due:
-        candidates = _candidates(store, item, now)
-        selection = desk.select(item, candidates)
-        made = _digest(store, item, selection, scanned=candidates.count, reports=reports, now=now)
-        has_news = _has_news(item, candidates, selection)
-        if not has_news and _may_still_come(item, made, failing):
-            yield Composed(item.profile, None, waits=True)
+    desk: Desk | None = None
+    for start in range(0, len(profiles), _AT_ONCE):
+        some = profiles[start : start + _AT_ONCE]
+        pasts = store.pasts([profile.name for profile in some])
+        due = []
+        for profile in some:
+            past = _rewound(store, profile, pasts[profile.name], now)
+            if (item := _due(profile, past, now)) is not None:
+                due.append((item, past))
+        if not due:
             continue
-        is_wanted = has_news or (_is_first_of_its_day(item) and (send_empty or _fails_for_long(made)))
-        digest = made if is_wanted else None
-        planned = _plan(item.profile, digest, mailers, store.stopped(item.profile.name)) if digest else ()
-        reached = _reached(item.profile, item.slot, revision)
-        if store.save(item.profile.name, reached, digest, planned):
-            yield Composed(item.profile, digest)
+        items = [item for item, _ in due]
+        if desk is None:
+            revision = store.revision()
+            desk = Desk(store, items, ranker)
+            reports, failing = _reports(store, sources), store.failing_since()
+            shelf = _Shelf(store, now)
+        else:
+            desk.expect(items)
+        shelf.expect(due)
+        finished: list[tuple[Composed, Made | None]] = []
+        try:
+            for item, past in due:
+                candidates = shelf.candidates(item, past)
+                selection = desk.select(item, candidates)
+                made = _digest(item, past.told, selection, scanned=candidates.count, reports=reports, now=now)
+                has_news = _has_news(item, candidates, selection)
+                if not has_news and _may_still_come(item, made, failing):
+                    finished.append((Composed(item.profile, None, waits=True), None))
+                    continue
+                is_wanted = has_news or (_is_first_of_its_day(item) and (send_empty or _fails_for_long(made)))
+                digest = made if is_wanted else None
+                planned = _plan(item.profile, digest, mailers, past.stopped) if digest else ()
+                reached = _reached(item.profile, item.slot, revision)
+                finished.append(
+                    (Composed(item.profile, digest), Made(item.profile.name, reached, digest, planned))
+                )
+                if len(finished) >= _WRITTEN_AT_ONCE:
+                    written, finished = finished, []
+                    yield from _write(store, written)
+        except DigestError:
+            yield from _write(store, finished)
+            raise
+        yield from _write(store, finished)
+
+
+def _write(store: Store, finished: Sequence[tuple[Composed, Made | None]]) -> Iterator[Composed]:
+    """Write what was composed; gives what was, without what another process has composed meanwhile."""
+    made = [one for _, one in finished if one is not None]
+    done = iter(store.save_all(made) if made else ())
+    for composed, one in finished:
+        if one is None or next(done):
+            yield composed
+
+
+class _Shelf:
+    """The papers that profiles have not considered; most of them ask for the same ones."""
+
+    def __init__(self, store: Store, now: datetime) -> None:
+        self._store = store
+        self._now = now
+        self._shown: Mapping[str, Container[PaperId]] = {}
+        self._since = lru_cache(maxsize=_SHELVED)(self._papers_since)
+        self._first = lru_cache(maxsize=_SHELVED)(self._papers_of)
+
+    def expect(self, due: Sequence[tuple[Due, Past]]) -> None:
+        """Get ready for some profiles."""
+        before = [item.before.revision for item, _ in due if item.before is not None]
+        names = [item.profile.name for item, _ in due if item.before is not None]
+        self._shown = self._store.shown(names, revision=min(before)) if before else {}
+
+    def candidates(self, item: Due, past: Past) -> Candidates:
+        """The papers that a digest is made from."""
+        profile = item.profile
+        if item.before is None:
+            return Candidates((), self._first(profile.limits.lookback_days, profile.sources))
+        waited = self._store.waiting(profile.name, sources=profile.sources) if past.waits else ()
+        new = self._since(item.before.revision, profile.sources)
+        # The words of what waited or was shown may have changed meanwhile.
+        kept = {stored.paper.id for stored in waited}
+        if kept or profile.name in self._shown:
+            marked = self._shown.get(profile.name, ())
+            new = tuple(one for one in new if one.paper.id not in kept and one.paper.id not in marked)
+        return Candidates(waited, new)
+
+    def _papers_since(self, revision: int, sources: tuple[str, ...]) -> tuple[StoredPaper, ...]:
+        return self._store.papers_since(revision=revision, sources=sources)
+
+    def _papers_of(self, days: int, sources: tuple[str, ...]) -> tuple[StoredPaper, ...]:
+        return self._store.papers_since(first_seen=self._now - timedelta(days=days), sources=sources)
 
 
 def draft(
@@ -257,11 +339,11 @@ def draft(
     sources: Container[str] | None = None,
 ) -> Digest:
     """The digest that a profile would get now; writes nothing but what was learned."""
-    item = _due_now(store, profile, now)
-    candidates = _candidates(store, item, now)
+    item, past = _due_now(store, profile, now)
+    candidates = _candidates(store, item, past, now)
     selection = Desk(store, [item], ranker).select(item, candidates)
     reports = _reports(store, sources)
-    return _digest(store, item, selection, scanned=candidates.count, reports=reports, now=now)
+    return _digest(item, past.told, selection, scanned=candidates.count, reports=reports, now=now)
 
 
 def _reports(store: Store, sources: Container[str] | None) -> Sequence[SourceReport]:
@@ -273,12 +355,12 @@ def explain(
     store: Store, profile: Profile, stored: StoredPaper, ranker: MakeRanker, *, now: datetime
 ) -> Explanation:
     """What a profile makes of a paper, interest by interest, and what came or will come of that."""
-    item = _due_now(store, profile, now)
+    item, past = _due_now(store, profile, now)
     desk = Desk(store, [item], ranker)
     findings = desk.scan(stored)
     outcomes = [evaluate(interest, findings) for interest in item.interests]
     candidate = desk.consider(item, findings)
-    candidates = _candidates(store, item, now)
+    candidates = _candidates(store, item, past, now)
     appearances = store.appearances(profile.name, stored.paper.id)
     coming: Verdict | None = None
     final = next((one for one in appearances if one.kind not in {"waiting", "near_miss"}), None)
@@ -315,7 +397,7 @@ def learned(
     store: Store, profile: Profile, ranker: MakeRanker, *, now: datetime
 ) -> Iterator[tuple[Interest, Sequence[tuple[str, float, str]]]]:
     """The words that were learned of each interest of a profile, what they count, and where from."""
-    item = _due_now(store, profile, now)
+    item, _ = _due_now(store, profile, now)
     desk = Desk(store, [item], ranker)
     for interest in item.interests:
         lesson = desk.lesson(item, interest)
@@ -326,21 +408,41 @@ def _is_among(papers: Iterable[StoredPaper], stored: StoredPaper) -> bool:
     return any(one.paper.id == stored.paper.id for one in papers)
 
 
-def search(store: Store, query: str | None) -> tuple[StoredPaper, ...]:
-    """The stored papers that a query finds, newest first. Raises QueryError."""
-    stored = store.papers_since()[::-1]
+def search(store: Store, query: str | None) -> Iterator[StoredPaper]:
+    """The stored papers that a query finds, newest first, as they are found. Raises QueryError."""
     if query is None:
-        return stored
+        return store.each_paper()
     interest = compile_interest(Interest("search", query=query))
     matcher = Matcher([interest])
-    return tuple(
-        item for item in stored if evaluate(interest, matcher.scan(item.paper, item.listings)).satisfied
+    return (
+        item
+        for item in store.each_paper()
+        if evaluate(interest, matcher.scan(item.paper, item.listings)).satisfied
     )
 
 
 def is_due(store: Store, profile: Profile, now: datetime) -> bool:
     """Whether a slot of the profile has come that was not composed yet."""
-    return _is_ahead(profile, store.progress(profile.name), now) or _due(store, profile, now) is not None
+    return any_due(store, [profile], now)
+
+
+def any_due(store: Store, profiles: Sequence[Profile], now: datetime) -> bool:
+    """Whether one of any profile has."""
+    made = store.all_progress()
+    latest = lru_cache(maxsize=None)(partial(_latest, now=now))  # people share schedules
+    for profile in profiles:
+        before = made.get(profile.name)
+        if _is_ahead(profile, before, now) or profile.schedule is None or before is None:
+            return True
+        slot, local_time = latest(profile.schedule)
+        if slot > before.slot and local_time > before.local_time:
+            return True
+    return False
+
+
+def _latest(schedule: Schedule, now: datetime) -> tuple[datetime, str]:
+    slot = slots.latest(schedule, now)
+    return slot, slots.local_time(schedule, slot)
 
 
 def _is_ahead(profile: Profile, last: Progress | None, now: datetime) -> bool:
@@ -356,16 +458,18 @@ def _reached(profile: Profile, slot: datetime, revision: int) -> Progress:
     return Progress(slot, revision, local_time)
 
 
-def _rewind(store: Store, profile: Profile, now: datetime) -> None:
+def _rewound(store: Store, profile: Profile, past: Past, now: datetime) -> Past:
     """Let digests go on with the next slot after a clock was far ahead; nothing is shown again."""
-    last = store.progress(profile.name)
-    if last is not None and profile.schedule is not None and _is_ahead(profile, last, now):
-        slot = slots.latest(profile.schedule, now)
-        store.rewind(profile.name, _reached(profile, slot, last.revision))
+    last = past.progress
+    if last is None or profile.schedule is None or not _is_ahead(profile, last, now):
+        return past
+    reached = _reached(profile, slots.latest(profile.schedule, now), last.revision)
+    store.rewind(profile.name, reached)
+    return replace(past, progress=reached)
 
 
-def _due(store: Store, profile: Profile, now: datetime) -> Due | None:
-    before = store.progress(profile.name)
+def _due(profile: Profile, past: Past, now: datetime) -> Due | None:
+    before = past.progress
     if profile.schedule is not None:
         slot = slots.latest(profile.schedule, now)
         if before is not None and not slots.is_later(profile.schedule, slot, before):
@@ -373,35 +477,27 @@ def _due(store: Store, profile: Profile, now: datetime) -> Due | None:
     else:
         # Every run is a slot of its own, also within one second or when the clock was set back.
         slot = now if before is None else max(now, before.slot + timedelta(seconds=1))
-    return Due(profile, _compiled(profile), slot, before, store.judgements(profile.name))
+    return Due(profile, _compiled(profile), slot, before, past.judgements)
 
 
-def _due_now(store: Store, profile: Profile, now: datetime) -> Due:
-    before = store.progress(profile.name)
-    return Due(profile, _compiled(profile), now, before, store.judgements(profile.name))
+def _due_now(store: Store, profile: Profile, now: datetime) -> tuple[Due, Past]:
+    past = store.pasts([profile.name])[profile.name]
+    return Due(profile, _compiled(profile), now, past.progress, past.judgements), past
 
 
 def _compiled(profile: Profile) -> tuple[CompiledInterest, ...]:
-    return tuple(compile_interest(interest) for interest in profile.interests)
+    return tuple([compile_interest(interest) for interest in profile.interests])
 
 
-def _candidates(store: Store, item: Due, now: datetime) -> Candidates:
-    profile = item.profile
-    if item.before is None:
-        first_seen = now - timedelta(days=profile.limits.lookback_days)
-        return Candidates((), store.papers_since(first_seen=first_seen, sources=profile.sources))
-    waited = store.waiting(profile.name, sources=profile.sources)
-    new = store.papers_since(
-        revision=item.before.revision, sources=profile.sources, not_shown_to=profile.name
-    )
-    # Its words may have changed while it waited.
-    kept = {stored.paper.id for stored in waited}
-    return Candidates(waited, tuple(stored for stored in new if stored.paper.id not in kept))
+def _candidates(store: Store, item: Due, past: Past, now: datetime) -> Candidates:
+    shelf = _Shelf(store, now)
+    shelf.expect([(item, past)])
+    return shelf.candidates(item, past)
 
 
 def _digest(
-    store: Store,
     item: Due,
+    told: Iterable[SourceReport],
     selection: Selection,
     *,
     scanned: int,
@@ -427,7 +523,7 @@ def _digest(
         reports=tuple(own),
         told=tuple(
             before.source
-            for before in store.last_told(profile.name)
+            for before in told
             if before.fell_short and (before.error or before.source not in failed)
         ),
     )
@@ -459,11 +555,12 @@ def _fails_for_long(digest: Digest) -> bool:
 def _may_still_come(item: Due, digest: Digest, failing: Mapping[str, datetime]) -> bool:
     """Whether nothing was read for this slot, as on a machine that has just woken and has no network yet.
 
-    Then the slot stays due for some time, unless it has been so for long.
+    Then the slot stays due for some time, unless it has been so for long. Of a first digest, which has
+    come too late for its slot anyway, that is the time for which its sources have failed.
     """
     return (
         item.profile.schedule is not None
-        and digest.issued_at - digest.slot < _UNTIL_SOMETHING_IS_READ
+        and (item.before is None or digest.issued_at - digest.slot < _UNTIL_SOMETHING_IS_READ)
         and bool(digest.reports)
         and all(
             report.error

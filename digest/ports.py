@@ -6,7 +6,7 @@ Its implementations are found by name through the entry points of `digest.plugin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Generator, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Protocol, TypeVar
 
@@ -20,13 +20,14 @@ from digest.core.model import (
     Judged,
     Judgement,
     Listing,
+    Made,
     Need,
     Opinion,
     Page,
     Paper,
     PaperId,
+    Past,
     Period,
-    PlannedDelivery,
     Profile,
     Progress,
     Reading,
@@ -200,6 +201,15 @@ class Store(Protocol):
     def progress(self, profile: str) -> Progress | None:
         """How far a profile has come; None before its first digest."""
 
+    def all_progress(self) -> Mapping[str, Progress]:
+        """How far every profile has come that ever had a slot."""
+
+    def pasts(self, profiles: Sequence[str]) -> Mapping[str, Past]:
+        """What is remembered of each of some profiles."""
+
+    def shown(self, profiles: Sequence[str], *, revision: int) -> Mapping[str, Container[PaperId]]:
+        """The papers whose words are newer than a revision and that each profile was shown already."""
+
     def papers_since(
         self,
         *,
@@ -216,19 +226,17 @@ class Store(Protocol):
     def newest_papers(self, limit: int) -> tuple[StoredPaper, ...]:
         """The papers that came last, newest first."""
 
+    def each_paper(self) -> Iterator[StoredPaper]:
+        """All papers, newest first; some at a time are in memory."""
+
     def latest_reports(self) -> tuple[SourceReport, ...]:
         """How the last reading of each source went."""
 
     def failing_since(self) -> Mapping[str, datetime]:
         """When the sources that fail now were seen to fail first since they were read completely."""
 
-    def last_told(self, profile: str) -> tuple[SourceReport, ...]:
-        """The reports that the last digest of a profile showed."""
-
-    def save(
-        self, profile: str, made: Progress, digest: Digest | None, planned: Sequence[PlannedDelivery]
-    ) -> bool:
-        """Write a digest, its deliveries and what it showed; False if the slot was composed already."""
+    def save_all(self, made: Sequence[Made]) -> Sequence[bool]:
+        """Write digests, their deliveries and what they showed; False where a slot was composed already."""
 
     def rewind(self, profile: str, made: Progress) -> None:
         """Put a profile back to a slot, after a clock that was far ahead."""
@@ -260,7 +268,7 @@ class Store(Protocol):
     def known(self, met: Paper) -> Paper | None:
         """What is stored of a paper."""
 
-    def find_papers(self, wanted: str) -> tuple[StoredPaper, ...]:
+    def find_papers(self, wanted: str, limit: int = 20) -> tuple[StoredPaper, ...]:
         """The papers that an identifier, an address or a piece of a title means, newest first."""
 
     def risen(
@@ -274,8 +282,11 @@ class Store(Protocol):
     def lesson(self, key: str) -> tuple[int, str] | None:
         """What a ranker learned, after the number of papers that were stored then."""
 
-    def keep_lesson(self, key: str, papers: int, content: str) -> None:
-        """Keep what a ranker learned in the place of what it had learned under that key."""
+    def keep_lesson(self, key: str, papers: int, content: str, *, outdated: int = 0) -> None:
+        """Keep what a ranker learned in the place of what it had learned under that key.
+
+        What was learned when fewer papers than `outdated` were stored is forgotten.
+        """
 
     def stopped(self, profile: str) -> Mapping[str, datetime]:
         """The addresses that want no more mail of a profile, and since when."""

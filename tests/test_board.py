@@ -141,3 +141,26 @@ def test_a_query_is_decided_for_all_papers_at_once() -> None:
         board = Board([interest])
         numbers = [board.put(paper) for paper in papers]
         assert [number for number in numbers if board.wanted(interest) >> number & 1] == wanted
+
+
+@given(
+    st.lists(INTERESTS, min_size=2, max_size=6), st.lists(LISTINGS, max_size=6), st.sampled_from([2, 1 << 18])
+)
+def test_interests_that_come_later_find_what_they_would_have_found_at_once(
+    interests: list[CompiledInterest], listings: list[Listing], most_terms: int
+) -> None:
+    at_once, growing = Board(interests), Board()
+    numbers_of = [board.put(one.paper, [one]) for one in listings for board in (at_once, growing)]
+    half = [number for number in numbers_of[::2] if number % 2]
+    counts = growing.counts(half)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("digest.core.board._MOST_TERMS", most_terms)
+        for interest in interests:
+            growing.expect([interest])
+            assert growing.wanted(interest) == at_once.wanted(interest)
+            assert growing.nearly(interest) == at_once.nearly(interest)
+            for ours, theirs in zip(growing.findings, at_once.findings, strict=True):
+                assert evaluate(interest, ours) == evaluate(interest, theirs)
+    if most_terms > len(interests):
+        assert counts == at_once.counts(half)
+        assert len(counts) == len(list(counts))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import binascii
 import re
 from dataclasses import replace
 from datetime import timedelta
@@ -35,8 +36,10 @@ from digests import (
 from hypothesis import given
 from hypothesis import strategies as st
 
+from digest.core.frame import Frame, Kept, Piece, text_mark
 from digest.core.lines import one_line
 from digest.core.mailbox import Mailbox
+from digest.core.message import assemble, quoted_printable
 from digest.core.model import Channel, Digest, PaperId, Profile, Section, SectionKind, SourceReport
 from digest.errors import RenderError
 from digest.render import environment
@@ -494,3 +497,74 @@ def test_a_message_that_would_not_read_back_is_never_given(monkeypatch: pytest.M
         renderer().compose(profile(), issue, READER)
     with pytest.raises(RenderError, match="does not read back as it was meant: Subject"):
         renderer().compose(profile(), digest(Section("=?utf-8?b?a?=", (swin(1),))), READER)
+
+
+_LINES = st.lists(
+    st.text(alphabet=st.sampled_from("ab. =\t\r\x01\x7f·é漢😀"), max_size=20).flatmap(
+        lambda text: st.integers(1, 9).map(lambda times: text * times)
+    ),
+    max_size=6,
+)
+
+
+@given(_LINES)
+def test_quoted_printable_is_that_of_the_standard_library(lines: list[str]) -> None:
+    text = "".join(f"{line}\n" for line in lines) or "\n"
+    assert quoted_printable(text) == binascii.b2a_qp(text.replace("\n", "\r\n").encode())
+
+
+_SHORT = st.text(alphabet=st.sampled_from("ab. =\t·é\n"), max_size=9)
+
+
+@given(
+    st.lists(st.tuples(_SHORT, st.sampled_from(["<p>", "", "\n", " ", '<a style="x">' * 6, "é=", ".\n"]))),
+    st.integers(0, 90),
+)
+def test_lines_that_are_encoded_in_part_are_those_encoded_whole(
+    parts: list[tuple[str, str]], column: int
+) -> None:
+    texts = [text for text, _ in parts]
+    template = "x" * column + "".join(f"{text_mark(n)}{static}" for n, (_, static) in enumerate(parts))
+    pieces = Frame(template).filled(texts)
+    whole = "".join(piece.text for piece in pieces)
+    assert b"".join(piece.encoded for piece in pieces) == quoted_printable(whole)
+    filled = "x" * column + "".join(text + static for text, static in parts)
+    assert whole in (filled, f"{filled}\n")
+
+
+def test_what_is_kept_has_a_size_and_what_is_asked_for_again_stays_longest() -> None:
+    kept = Kept(room=20_000)
+    for number in range(100):
+        kept.put(number, Piece(f"{number}"))
+        assert kept.get(0) is not None
+    assert kept.get(1) is None
+    assert sum(kept.get(number) is not None for number in range(100)) <= 40
+
+
+_HEADER = st.text(alphabet=st.sampled_from('aB9 .-<>@"(),:;=?\\\r\n\té·'), max_size=30)
+
+
+@given(st.one_of(_HEADER, st.builds(Mailbox, _HEADER, _HEADER)), st.sampled_from(["To", "Subject", "X-a"]))
+def test_no_header_is_given_that_a_stranger_would_read_in_another_way(
+    value: str | Mailbox, name: str
+) -> None:
+    try:
+        message = assemble({name: value}, {}, key="k")
+    except RenderError:
+        return
+    found = message_from_bytes(message)
+    assert list(found.keys()) == [name, "MIME-Version", "Content-Type"]
+    read_back = str(found[name]).replace("\r\n", "")
+    if isinstance(value, Mailbox):
+        display, address = parseaddr(read_back)
+        assert Mailbox(str(make_header(decode_header(display))), address) == value
+    elif name != "To":
+        assert str(make_header(decode_header(read_back))) == value
+
+
+@given(st.text(alphabet=st.sampled_from("aB9 é漢·😀"), min_size=1, max_size=80).map(one_line).filter(bool))
+def test_a_name_of_any_letters_is_given(name: str) -> None:
+    message = assemble({"Subject": name, "To": Mailbox(name, "a@b.example")}, {}, key="k")
+    assert str(message_from_bytes(message, policy=default)["Subject"]).replace(" ", "") == name.replace(
+        " ", ""
+    )

@@ -206,7 +206,9 @@ MISTAKES = [
         "config",
     ),
     Told(closed_port, 1, rf"127\.0\.0\.1:\d+: no connection: .*refused\. {CHECK_PORT}", "mail"),
-    Told(starttls_at_a_port_of_tls, 1, rf"127\.0\.0\.1:\d+: no connection: .*timed out\. {CHECK_PORT}", "mail"),
+    Told(
+        starttls_at_a_port_of_tls, 1, rf"127\.0\.0\.1:\d+: no connection: .*timed out\. {CHECK_PORT}", "mail"
+    ),
     Told(
         tls_at_a_port_of_starttls,
         1,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
@@ -23,6 +24,7 @@ from digest.core.model import (
     Digest,
     Interest,
     Limits,
+    Opinion,
     Page,
     Period,
     Profile,
@@ -543,10 +545,104 @@ def test_an_author_alone_can_be_an_interest(store: Store) -> None:
 def test_another_process_may_have_composed_the_slot_meanwhile(store: Store) -> None:
     daily = replace(READER, schedule=Schedule((time(7),), tuple(range(7)), "Europe/Berlin"))
     store.add(listings(paper("Swin")), (), report())
-    slow = pipeline.compose(store, [daily, replace(daily, name="you")], {"email": Letters}, Words, now=NOON)
-    assert next(slow).profile.name == "me"
-    compose(store, replace(daily, name="you"))
-    assert list(slow) == []
+    you = replace(daily, name="you")
+
+    class Slow(Letters):
+        def compose(self, profile: Profile, digest: Digest, recipient: str) -> bytes:
+            if profile.name == "me":
+                assert [made.profile.name for made in compose(store, you)] == ["you"]
+            return super().compose(profile, digest, recipient)
+
+    made = pipeline.compose(store, [daily, you], {"email": Slow}, Words, now=NOON)
+    assert [one.profile.name for one in made] == ["me"]
+    assert len(store.summaries("you")) == 1
+
+
+def test_what_is_remembered_of_many_profiles_is_what_is_remembered_of_each(store: Store) -> None:
+    carrying = replace(READER, limits=replace(READER.limits, max_papers=1, overflow="carry"))
+    people = [replace(carrying, name=f"p{n}") for n in range(4)]
+    store.add(listings(paper("Swin one"), paper("Swin two")), (), report())
+    compose(store, *people[:2])
+    store.judge("p1", [paper("Swin one")], Opinion.LIKE, now=NOON)
+    store.stop("p2", "me@example.org", now=NOON)
+    pasts = store.pasts([one.name for one in people])
+    assert list(pasts) == [one.name for one in people]
+    for name, past in pasts.items():
+        assert past.progress == store.progress(name)
+        assert past.judgements == store.judgements(name)
+        assert past.told == store.last_told(name)
+        assert past.stopped == frozenset(store.stopped(name))
+        assert past.waits == bool(store.waiting(name))
+    shown = store.shown([one.name for one in people], revision=0)
+    assert {name: len(list(papers)) for name, papers in shown.items()} == {"p0": 1, "p1": 1}
+    assert store.shown(["p0"], revision=store.revision()) == {}
+
+
+class Broken(Letters):
+    """Composes no message for one profile."""
+
+    def compose(self, profile: Profile, digest: Digest, recipient: str) -> bytes:
+        if profile.name == "p3":
+            raise RenderError("the template failed")
+        return super().compose(profile, digest, recipient)
+
+
+@pytest.mark.parametrize("at_once", [(2, 2), (3, 1), (10, 4)])
+def test_a_mail_that_cannot_be_made_takes_none_with_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch, at_once: tuple[int, int]
+) -> None:
+    monkeypatch.setattr("digest.pipeline._AT_ONCE", at_once[0])
+    monkeypatch.setattr("digest.pipeline._WRITTEN_AT_ONCE", at_once[1])
+    people = [replace(READER, name=f"p{n}", schedule=DAILY) for n in range(6)]
+    store.add(listings(paper("Swin")), (), report())
+    done = []
+    with pytest.raises(RenderError):
+        done += list(pipeline.compose(store, people, {"email": Broken}, Words, now=NOON))
+    assert sorted(store.all_progress()) == ["p0", "p1", "p2"]
+    others = [one for one in people if one.name != "p3"]
+    made = pipeline.compose(store, others, {"email": Broken}, Words, now=NOON)
+    assert [one.profile.name for one in made] == ["p4", "p5"]
+    assert pipeline.any_due(store, people, NOON)
+    assert not pipeline.any_due(store, others, NOON)
+
+
+DAILY = Schedule((time(7),), tuple(range(7)), "Europe/Berlin")
+
+
+def test_many_profiles_get_what_each_would_get_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They differ in what they ask for, in where they look, and in how far they have come."""
+    monkeypatch.setattr("digest.pipeline._AT_ONCE", 4)
+    interests = [Interest(name, keywords=(name,)) for name in ("Swin", "lip sync", "face", "Swin face")]
+    people = [
+        replace(
+            READER,
+            name=f"p{n}",
+            schedule=DAILY,
+            interests=tuple(interests[n % 3 : n % 3 + 1 + n % 2]),
+            sources=("page",) if n % 5 == 0 else (),
+            limits=replace(READER.limits, max_papers=1 + n % 2, overflow="carry" if n % 3 else "list"),
+        )
+        for n in range(11)
+    ]
+
+    def days(store: Store, groups: Sequence[Sequence[Profile]]) -> dict[str, list[Digest | None]]:
+        made = defaultdict(list)
+        for day in range(4):
+            found = [paper(f"Swin {n} of day {day} for a face, lip sync") for n in range(3)]
+            known = [] if day == 0 else [paper("Swin 0 of day 0 for a face, lip sync", abstract=f"New {day}")]
+            store.add(listings(*found, *known), (), report())
+            for group in groups:
+                # Some miss a day.
+                some = [one for one in group if (int(one.name[1:]) + day) % 4]
+                at = NOON + day * DAY
+                for one in pipeline.compose(store, some, {"email": Letters}, Words, now=at):
+                    made[one.profile.name].append(one.digest)
+        return made
+
+    together = days(Store(f"sqlite:///{tmp_path / 'a.db'}"), [people])
+    alone = days(Store(f"sqlite:///{tmp_path / 'b.db'}"), [[one] for one in people])
+    assert together == alone
+    assert len(together) == len(people)
 
 
 def test_a_schedule_composes_each_slot_once_and_catches_up_with_the_latest(store: Store) -> None:
@@ -579,10 +675,22 @@ def test_a_slot_waits_for_a_machine_that_has_just_woken_to_find_its_network(stor
 def test_but_not_for_ever(store: Store) -> None:
     daily = replace(READER, schedule=Schedule((time(7),), tuple(range(7)), "UTC"))
     seven = NOON - 5 * HOUR
+    store.add(listings(paper("Swin")), (), report("a", at=seven - DAY))
+    assert len(compose(store, daily, at=seven - DAY)) == 1
     collect(store, ListSource("a", {"a": []}), fetcher=Shelf({"a": FetchError("no network")}), now=seven)
-    (made,) = compose(store, daily, at=seven + 12 * HOUR)
+    (made,) = compose(store, daily, at=seven + 12 * HOUR, send_empty=True)
     assert made.digest is not None
     assert [report.error for report in made.digest.reports] == ["no network"]
+
+
+def test_a_first_digest_waits_for_something_to_read_however_late_it_is(store: Store) -> None:
+    daily = replace(READER, schedule=Schedule((time(7),), tuple(range(7)), "UTC"))
+    source, late = ListSource("a", {"a": [paper("Swin")]}), NOON + 11 * HOUR
+    collect(store, source, fetcher=Shelf({"a": FetchError("a typing mistake")}), now=late)
+    assert compose(store, daily, at=late) == [pipeline.Composed(daily, None, waits=True)]
+    collect(store, source, fetcher=Shelf({"a": b"a"}), now=late + HOUR / 2)
+    (made,) = compose(store, daily, at=late + HOUR / 2)
+    assert titles(made) == ["Swin"]
 
 
 def test_a_source_that_stays_away_is_told_though_each_slot_might_have_waited(store: Store) -> None:

@@ -9,75 +9,59 @@ the cost follows words and hits, not papers times interests.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from digest.core.match import Findings, Matcher
+from digest.core.match import Findings, Matcher, lacks
 from digest.core.model import Field, Interest, Listing, Paper, PaperId
 from digest.core.names import parts
 from digest.core.query import And, CompiledInterest, Expression, Labels, Not, Or, Term
+
+_MOST_TERMS = 1 << 18
+"""Terms that are known at a time, of about 1 KB."""
 
 
 class Board:
     """Papers, put up once, and what every term of some interests finds in them."""
 
-    def __init__(self, interests: Iterable[CompiledInterest]) -> None:
-        terms = dict.fromkeys(term for interest in interests for term in interest.terms)
-        self._matcher = Matcher([CompiledInterest(Interest(""), tuple(terms))])
-        # By pattern: the terms that stand wherever it does, and those that may begin with it.
-        self._simple: dict[tuple[Field, ...], dict[Labels, list[Term]]] = defaultdict(
-            lambda: defaultdict(list)
-        )
-        self._beginning: dict[Labels, list[Term]] = defaultdict(list)
-        self._people: dict[str, list[Term]] = defaultdict(list)  # by the last word of the family name
-        self._others: list[Term] = []
-        for term in terms:
-            if term.words:
-                simple = len(term.words) == 1 and term.exact is None
-                by_pattern = self._simple[term.fields] if simple else self._beginning
-                for pattern in term.words[0]:
-                    by_pattern[pattern].append(term)
-            elif term.fields[0] == "author":
-                self._people[parts(term.written)[1].rpartition(" ")[2]].append(term)
-            else:
-                self._others.append(term)
+    def __init__(self, interests: Iterable[CompiledInterest] = ()) -> None:
         self.findings: list[Findings] = []
         self._numbers: dict[PaperId, int] = {}
         self._standing: dict[Term, int] = {}
+        self._known: set[Term] = set()
+        self._lookups: list[_Lookup] = []
+        self.expect(interests)
+
+    def expect(self, interests: Iterable[CompiledInterest]) -> None:
+        """Know of more interests: their new terms are looked for in the papers that are there, too."""
+        terms = dict.fromkeys(term for interest in interests for term in interest.terms)
+        new = [term for term in terms if term not in self._known]
+        if len(self._known) + len(new) > _MOST_TERMS and self._lookups:
+            self._known, self._standing, self._lookups = set(), {}, []
+            self.findings = [Findings(one.paper, one.listings, {}, {}) for one in self.findings]
+            new = list(terms)
+        if new or not self._lookups:
+            self._known.update(new)
+            self._lookups.append(_Lookup(new))
+            for number in range(len(self.findings)):
+                self._look(number, self._lookups[-1])
 
     def put(self, paper: Paper, listings: Sequence[Listing] = ()) -> int:
         """The number of a paper, which is the place of its bit; it is looked through the first time."""
         number = self._numbers.get(paper.id)
         if number is None:
             number = self._numbers[paper.id] = len(self.findings)
-            findings = self._matcher.scan(paper, listings)
-            self.findings.append(findings)
-            for term in self._terms(findings):
-                self._standing[term] = self._standing.get(term, 0) | 1 << number
+            self.findings.append(Findings(paper, listings, {}, {}))
+            for lookup in self._lookups:
+                self._look(number, lookup)
         return number
 
-    def _terms(self, findings: Findings) -> Iterable[Term]:
-        """The terms that stand in a paper."""
-        standing: set[Term] = set()
-        for fields, by_pattern in self._simple.items():
-            for field in fields:
-                for pattern in findings.hits[field]:
-                    standing.update(by_pattern.get(pattern, ()))
-        likely = set(self._others)
-        if self._beginning:
-            for hits in findings.hits.values():
-                for pattern in hits:
-                    likely.update(self._beginning.get(pattern, ()))
-        if self._people:
-            for name in findings.paper.authors:
-                likely.update(self._people.get(parts(name)[1].rpartition(" ")[2], ()))
-        standing.update(term for term in likely if findings.places(term))
-        return standing
+    def _look(self, number: int, lookup: _Lookup) -> None:
+        for term in lookup.standing(self.findings[number]):
+            self._standing[term] = self._standing.get(term, 0) | 1 << number
 
-    def counts(self, papers: Iterable[int]) -> dict[Term, int]:
-        """In how many of some papers each term stands, without those that stand in none."""
-        some = bits(papers)
-        found = {term: (standing & some).bit_count() for term, standing in self._standing.items()}
-        return {term: count for term, count in found.items() if count}
+    def counts(self, papers: Iterable[int]) -> Mapping[Term, int]:
+        """In how many of some papers each term stands, also of interests to come."""
+        return _Counts(self, bits(papers))
 
     def wanted(self, interest: CompiledInterest) -> int:
         """The papers that satisfy an interest."""
@@ -90,6 +74,12 @@ class Board:
             others = [other for other in interest.require if other is not term]
             found |= self._satisfying(interest, others) & ~self._standing.get(term, 0)
         return found & self._any(interest.wanted) & ~self._any(interest.exclude)
+
+    def lacking(self, interest: CompiledInterest, number: int) -> tuple[str, ...]:
+        """What a paper lacks that something speaks for, as `evaluate` says it."""
+        return tuple(
+            [lacks(term) for term in interest.require if not self._standing.get(term, 0) >> number & 1]
+        )
 
     def allowed(self, interest: CompiledInterest) -> int:
         """The papers that satisfy every condition of an interest but its keywords and its query's."""
@@ -104,6 +94,11 @@ class Board:
     def standing(self, term: Term) -> int:
         """The papers in which a term stands."""
         return self._standing.get(term, 0)
+
+    @property
+    def terms(self) -> Iterable[Term]:
+        """The terms that stand in any paper."""
+        return self._standing
 
     def _satisfying(self, interest: CompiledInterest, require: Iterable[Term]) -> int:
         standing = self._standing
@@ -146,6 +141,69 @@ class Board:
                 for operand in operands:
                     found |= self._holding(operand)
                 return found
+
+
+class _Counts(Mapping[Term, int]):
+    """Terms that stand in some papers, with how many these are."""
+
+    def __init__(self, board: Board, papers: int) -> None:
+        self._board = board
+        self._papers = papers
+
+    def __getitem__(self, term: Term) -> int:
+        count = (self._board.standing(term) & self._papers).bit_count()
+        if not count:
+            raise KeyError(term)
+        return count
+
+    def __iter__(self) -> Iterator[Term]:
+        return (term for term in self._board.terms if term in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+class _Lookup:
+    """Finds terms in papers."""
+
+    def __init__(self, terms: Sequence[Term]) -> None:
+        self._matcher = Matcher([CompiledInterest(Interest(""), tuple(terms))])
+        # By pattern: the terms that stand wherever it does, and those that may begin with it.
+        self._simple: dict[tuple[Field, ...], dict[Labels, list[Term]]] = defaultdict(
+            lambda: defaultdict(list)
+        )
+        self._beginning: dict[Labels, list[Term]] = defaultdict(list)
+        self._people: dict[str, list[Term]] = defaultdict(list)  # by the last word of the family name
+        self._others: list[Term] = []
+        for term in terms:
+            if term.words:
+                simple = len(term.words) == 1 and term.exact is None
+                by_pattern = self._simple[term.fields] if simple else self._beginning
+                for pattern in term.words[0]:
+                    by_pattern[pattern].append(term)
+            elif term.fields[0] == "author":
+                self._people[parts(term.written)[1].rpartition(" ")[2]].append(term)
+            else:
+                self._others.append(term)
+
+    def standing(self, findings: Findings) -> Iterable[Term]:
+        """The terms that stand in a paper, whose places are found then."""
+        found = self._matcher.scan_more(findings)
+        standing: set[Term] = set()
+        for fields, by_pattern in self._simple.items():
+            for field in fields:
+                for pattern in found[field]:
+                    standing.update(by_pattern.get(pattern, ()))
+        likely = set(self._others)
+        if self._beginning:
+            for hits in found.values():
+                for pattern in hits:
+                    likely.update(self._beginning.get(pattern, ()))
+        if self._people:
+            for name in findings.paper.authors:
+                likely.update(self._people.get(parts(name)[1].rpartition(" ")[2], ()))
+        standing.update(term for term in likely if findings.places(term))
+        return standing
 
 
 def bits(papers: Iterable[int]) -> int:

@@ -33,8 +33,8 @@ class Findings:
 
     paper: Paper
     listings: Sequence[Listing]
-    _texts: Mapping[Field, Plain]
-    hits: Mapping[Field, Mapping[Labels, tuple[Hit, ...]]]  # where the patterns of terms stand
+    texts: dict[Field, Plain]
+    hits: dict[Field, dict[Labels, tuple[Hit, ...]]]  # where the patterns of terms stand
     _places: dict[Term, tuple[tuple[Field, int, int], ...]] = field(default_factory=dict)
     _lengths: dict[Field, int] = field(default_factory=dict)
 
@@ -42,7 +42,7 @@ class Findings:
         """Words in a field."""
         length = self._lengths.get(field)
         if length is None:
-            length = self._lengths[field] = word_count(self._texts[field].text)
+            length = self._lengths[field] = word_count(self.texts[field].text)
         return length
 
     def places(self, term: Term) -> tuple[tuple[Field, int, int], ...]:
@@ -69,7 +69,7 @@ class Findings:
                 case _:
                     if not self.hits[name]:
                         continue
-                    text = self._texts[name]
+                    text = self.texts[name]
                     plain = text.text
                     hits = _in_order(term, self.hits[name], plain)
                     if term.exact is not None:
@@ -174,10 +174,20 @@ class Matcher:
 
     def scan(self, paper: Paper, listings: Sequence[Listing] = ()) -> Findings:
         """Find every term in a paper."""
-        texts: dict[Field, Plain] = {name: undo_markup(paper.text(name)) for name in self._fields}
-        return Findings(
-            paper, listings, texts, {name: self._index.scan(text) for name, text in texts.items()}
-        )
+        findings = Findings(paper, listings, {}, {})
+        self.scan_more(findings)
+        return findings
+
+    def scan_more(self, findings: Findings) -> Mapping[Field, Mapping[Labels, tuple[Hit, ...]]]:
+        """Find every term in a paper in which others were found before; gives the hits of these alone."""
+        found = {}
+        for name in self._fields:
+            text = findings.texts.get(name)
+            if text is None:
+                text = findings.texts[name] = undo_markup(findings.paper.text(name))
+            found[name] = self._index.scan(text)
+            findings.hits.setdefault(name, {}).update(found[name])
+        return found
 
 
 def evaluate(compiled: CompiledInterest, findings: Findings) -> Outcome:
@@ -200,11 +210,7 @@ def evaluate(compiled: CompiledInterest, findings: Findings) -> Outcome:
     missing: list[str] = []
     if compiled.keywords and not anywhere(compiled.keywords):
         missing.append(f"any of {_quoted(compiled.keywords)}")
-    missing += [
-        f"{term.written!r}{_REQUIRED}"
-        for term in dict.fromkeys(compiled.require)
-        if not findings.places(term)
-    ]
+    missing += [lacks(term) for term in dict.fromkeys(compiled.require) if not findings.places(term)]
     if compiled.authors and not anywhere(compiled.authors):
         missing.append(f"an author of {_quoted(compiled.authors)}")
     if compiled.categories and not anywhere(compiled.categories):
@@ -223,6 +229,11 @@ def evaluate(compiled: CompiledInterest, findings: Findings) -> Outcome:
         )
 
     return Outcome(compiled, not missing, places(compiled.wanted), places(compiled.unwanted), tuple(missing))
+
+
+def lacks(term: Term) -> str:
+    """What is said of a required keyword that is not there."""
+    return f"{term.written!r}{_REQUIRED}"
 
 
 def _quoted(terms: Sequence[Term]) -> str:

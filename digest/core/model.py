@@ -8,6 +8,7 @@ A paper's own dates are calendar days, because that is all that most sites print
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from enum import StrEnum
@@ -393,6 +394,17 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class Past:
+    """What is remembered of a profile when its next digest is composed."""
+
+    progress: Progress | None = None  # None before its first digest
+    judgements: tuple[Judgement, ...] = ()  # in the order in which they were said
+    told: tuple[SourceReport, ...] = ()  # the reports that its last digest showed
+    stopped: frozenset[str] = frozenset()  # addresses that want no more mail
+    waits: bool = False  # papers were kept for the next digest
+
+
+@dataclass(frozen=True, slots=True)
 class StoredPaper:
     """A paper with everything that the store knows of it."""
 
@@ -428,6 +440,15 @@ class PlannedDelivery:
     channel: Channel
     recipient: str = ""  # an RFC 5322 mailbox, or the name of a webhook; empty for files
     message: bytes | None = None  # what is handed over, final
+
+
+class Made(NamedTuple):
+    """What was composed for a slot of a profile, as it is written."""
+
+    profile: str
+    progress: Progress
+    digest: Digest | None  # None for a slot in which there was nothing to say
+    planned: Sequence[PlannedDelivery] = ()
 
 
 @dataclass(frozen=True, slots=True)

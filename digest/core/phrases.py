@@ -116,14 +116,15 @@ def facts(recommendation: Supported) -> str:
 
 def counts(digest: Digest | Summary) -> tuple[int, tuple[str, ...]]:
     """How many papers there are, and where: `(6, ("Swin 4", "2 by title"))`."""
-    summary = digest.summary if isinstance(digest, Digest) else digest
-    shown = [
-        f"{shortened(section.interest, _LONGEST_NAME)} {section.papers}"
-        for section in summary.sections
-        if section.papers
-    ]
-    titles = summary.overflow
-    return summary.papers + titles, (*shown, *([f"{titles} by title"] if titles else []))
+    if isinstance(digest, Digest):
+        sections = [(section.interest, len(section.recommendations)) for section in digest.sections]
+        titles = len(digest.overflow)
+    else:
+        sections = [(section.interest, section.papers) for section in digest.sections]
+        titles = digest.overflow
+    shown = [f"{shortened(name, _LONGEST_NAME)} {papers}" for name, papers in sections if papers]
+    total = sum([papers for _, papers in sections], titles)
+    return total, (*shown, *([f"{titles} by title"] if titles else []))
 
 
 def heartbeat(digest: Digest | Summary) -> str:
@@ -226,4 +227,9 @@ def explained(kind: SectionKind) -> str:
 
 def due(profile: Profile, digest: Digest | Summary) -> datetime:
     """When the digest was due, in the profile's own time zone."""
-    return digest.slot.astimezone(ZoneInfo(profile.schedule.timezone)) if profile.schedule else digest.slot
+    return due_in(profile.schedule.timezone if profile.schedule else None, digest.slot)
+
+
+def due_in(timezone: str | None, slot: datetime) -> datetime:
+    """A slot as the clock of a time zone shows it."""
+    return slot.astimezone(ZoneInfo(timezone)) if timezone else slot

@@ -56,8 +56,16 @@ def score(outcome: Outcome, findings: Findings, corpus: Corpus) -> tuple[ScorePa
     for term in outcome.interest.wanted:
         if findings.places(term):
             parts[term.written] += outcome.interest.interest.weight * weight(term, findings, corpus)
+    return ranked(parts)
+
+
+def ranked(parts: Mapping[str, float]) -> tuple[ScorePart, ...]:
+    """The parts of a score by their names, largest first."""
     return tuple(
-        ScorePart(name, value) for name, value in sorted(parts.items(), key=lambda part: (-part[1], part[0]))
+        [
+            ScorePart(name, value)
+            for name, value in sorted(parts.items(), key=lambda part: (-part[1], part[0]))
+        ]
     )
 
 

@@ -7,19 +7,36 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from functools import cached_property
+from operator import attrgetter, itemgetter
+from typing import NamedTuple
 
 from digest.core.match import Findings, evaluate
-from digest.core.model import Limits, Profile, Recommendation, ScorePart, Section, StoredPaper
+from digest.core.model import Limits, Match, Profile, Recommendation, ScorePart, Section, StoredPaper
 from digest.core.query import CompiledInterest
 from digest.core.rank import Corpus, popularity, score, tie
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Candidate:
     """A paper that something speaks for."""
 
     recommendation: Recommendation  # its `missing` says what keeps it out, if anything does
     interests: tuple[str, ...]  # that want it, or nearly; the one that wants it most comes first
+
+    @cached_property
+    def order(self) -> tuple[float, int, str]:
+        """Best first."""
+        return order(self.recommendation)
+
+
+class Support(NamedTuple):
+    """What an interest has to say for a paper that it wants, or nearly."""
+
+    interest: str
+    matches: tuple[Match, ...]
+    parts: tuple[ScorePart, ...]
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,32 +60,45 @@ def consider(interests: Sequence[CompiledInterest], findings: Findings, corpus: 
     chosen = wanted or [outcome for outcome in outcomes if outcome.is_near_miss]
     if not chosen:
         return None
+    return supported(
+        findings,
+        [
+            Support(
+                outcome.interest.interest.name,
+                outcome.matches,
+                score(outcome, findings, corpus),
+                outcome.missing,
+            )
+            for outcome in chosen
+        ],
+    )
+
+
+def supported(findings: Findings, supports: Iterable[Support]) -> Candidate:
+    """A paper with all that interests have to say for it; none says what is missing if one wants it."""
     parts: dict[str, float] = defaultdict(float)
     by_interest = []
-    for outcome in chosen:
-        own = score(outcome, findings, corpus)
-        by_interest.append((-sum(part.value for part in own), outcome))
-        for part in own:
+    for support in supports:
+        for part in support.parts:
             parts[part.name] += part.value
+        by_interest.append((-sum([part.value for part in support.parts]), support))
     votes = popularity(findings.listings)
     if votes is not None:
         parts[votes.name] += votes.value
     # The evidence of the interest that wants it most comes first: that is its section.
-    by_interest.sort(key=lambda pair: pair[0])
+    by_interest.sort(key=itemgetter(0))
     recommendation = Recommendation(
         paper=findings.paper,
         listings=tuple(findings.listings),
         score=sum(parts.values()),
-        matches=tuple(match for _, outcome in by_interest for match in outcome.matches),
+        matches=tuple([match for _, support in by_interest for match in support.matches]),
         parts=tuple(
-            ScorePart(name, value) for name, value in sorted(parts.items(), key=lambda p: (-p[1], p[0]))
+            [ScorePart(name, value) for name, value in sorted(parts.items(), key=lambda p: (-p[1], p[0]))]
         ),
-        missing=()
-        if wanted
-        else tuple(dict.fromkeys(m for _, outcome in by_interest for m in outcome.missing)),
+        missing=tuple(dict.fromkeys([m for _, support in by_interest for m in support.missing])),
     )
     # An interest that only excludes wants papers without any evidence.
-    names = dict.fromkeys(outcome.interest.interest.name for _, outcome in by_interest)
+    names = dict.fromkeys([support.interest for _, support in by_interest])
     return Candidate(recommendation, tuple(names))
 
 
@@ -109,7 +139,9 @@ def select(
     """
     limits = profile.limits
     earlier = list(waited)
-    new = sorted((held(item, limits) for item in considered), key=lambda item: order(item.recommendation))
+    new = [held(item, limits) for item in considered]
+    if len(new) > 1:
+        new.sort(key=attrgetter("order"))
     wanted = [item for item in (*earlier, *new) if not item.recommendation.missing]
     out = [item.recommendation for item in (*earlier, *new) if item.recommendation.missing]
     sections: dict[str, list[Recommendation]] = {interest.name: [] for interest in profile.interests}
@@ -117,9 +149,9 @@ def select(
     beyond: list[Recommendation] = []
     room = limits.max_papers
     for item in wanted:
-        names = [name for name in item.interests if _has_room(sections[name], quotas[name])]
-        if room and names:
-            sections[names[0]].append(item.recommendation)
+        name = next((name for name in item.interests if _has_room(sections[name], quotas[name])), None)
+        if room and name is not None:
+            sections[name].append(item.recommendation)
             room -= 1
         else:
             full = f" of {item.interests[0]!r}" if room else ""
@@ -128,11 +160,15 @@ def select(
             beyond.append(replace(item.recommendation, missing=(reason,)))
     return Selection(
         sections=tuple(
-            Section(name, tuple(sorted(items, key=order))) for name, items in sections.items() if items
+            [
+                Section(name, tuple(sorted(items, key=order) if earlier else items))
+                for name, items in sections.items()
+                if items
+            ]
         ),
         overflow=tuple(beyond) if limits.overflow == "list" else (),
         waiting=tuple(beyond) if limits.overflow == "carry" else (),
-        near_misses=tuple(sorted(out, key=order))[: limits.near_misses],
+        near_misses=tuple(sorted(out, key=order) if earlier else out)[: limits.near_misses],
     )
 
 

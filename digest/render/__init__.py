@@ -229,6 +229,8 @@ def sha256(text: str) -> str:
 
 def printed(text: str, *, is_markup: bool) -> str:
     """A text as a template prints it."""
+    if isinstance(text, Markup):
+        return text
     plain = text if text.isprintable() else clean(text) if is_markup else one_line(text)
     return escape(plain) if is_markup else plain
 
@@ -268,7 +270,22 @@ def wrapped(text: str, width: int = 72) -> str:
     A word that does not fit goes to a line of its own, unless it would leave less than a third of a
     line behind: an address stays with its label.
     """
-    return "\n".join(line if cell_len(line) <= width else _broken(line, width) for line in text.split("\n"))
+    return "\n".join([line if _fits(line, width) else _broken(line, width) for line in text.split("\n")])
+
+
+_MANY_COLUMNS = re.compile("[\u1100-\U0010ffff]")  # what is before has one column, or none
+_ONE_COLUMN = re.compile("[ -~\u00a1-\u00ac\u00ae-\u02ff\u2010-\u2027]*")
+
+
+def _fits(line: str, width: int) -> bool:
+    if len(line) <= width:
+        return line.isascii() or not _MANY_COLUMNS.search(line) or cell_len(line) <= width
+    return not _is_simple(line) and cell_len(line) <= width
+
+
+def _is_simple(text: str) -> bool:
+    """Whether every character is known to have one column."""
+    return (text.isascii() and text.isprintable()) or _ONE_COLUMN.fullmatch(text) is not None
 
 
 def _broken(text: str, width: int) -> str:
@@ -276,6 +293,8 @@ def _broken(text: str, width: int) -> str:
     lead = text[: len(text) - len(words)]
     if text.isascii() and " " not in words[width // 3 :]:
         return text  # an address
+    if (found := _broken_simply(words, lead, width)) is not None:
+        return found
     lines, line, column = [], lead, 0
     for piece, space in _breakable(words):
         size = cell_len(piece)
@@ -286,6 +305,22 @@ def _broken(text: str, width: int) -> str:
         line += " " * gap + piece
         column += gap + size
     return "\n".join([*lines, line])
+
+
+def _broken_simply(words: str, lead: str, width: int) -> str | None:
+    """The same for what is nearly every abstract: words of one column a letter, none of them long."""
+    room = width - len(lead)
+    if "  " in words or words != words.strip(" ") or not _is_simple(words):
+        return None
+    lines, at = [], 0
+    while at + room < len(words):
+        end = words.rfind(" ", at, at + room + 1)
+        if end < at + width // 3:
+            return None
+        lines.append(words[at:end])
+        at = end + 1
+    lines.append(words[at:])
+    return lead + ("\n" + " " * len(lead)).join(lines)
 
 
 def _breakable(text: str) -> Iterator[tuple[str, int]]:

@@ -7,8 +7,8 @@ The mail says so. The plain text takes the first two steps too, because filters 
 
 A part is one template, filled in: that is `html` and `text`.
 A message is the same, made faster: a paper with its evidence is a card, which is drawn and encoded once for
-all readers who have the same reasons, and the template around the cards is filled in once for all mails that
-differ in their words alone (`digest.core.frame`).
+all readers who have the same reasons, and what of it does not hang on reasons once for all; the template
+around the cards is filled in once for all mails that differ in their words alone (`digest.core.frame`).
 """
 
 from __future__ import annotations
@@ -26,21 +26,24 @@ from typing import Any, Literal
 import jinja2
 
 from digest.core import frame
-from digest.core.addresses import http_url, joined
+from digest.core.addresses import http_url, joined, links, page
 from digest.core.feedback import Action
-from digest.core.frame import Frame, Piece
+from digest.core.frame import Frame, Kept, Piece
+from digest.core.highlight import Span, spans, why
 from digest.core.lines import one_line, shortened
 from digest.core.mailbox import Mailbox, parse
 from digest.core.message import assemble, quoted_printable
-from digest.core.model import Digest, Listing, Match, Paper, PaperId, Profile, Recommendation
+from digest.core.model import Digest, Field, Listing, Match, Paper, PaperId, Profile, Recommendation
 from digest.core.phrases import (
     beats,
+    byline,
     catching_up,
     changes,
     counts,
     coverage,
-    due,
+    due_in,
     explained,
+    facts,
     gaps,
     heartbeat,
     quantity,
@@ -50,18 +53,25 @@ from digest.core.phrases import (
     waiting,
     weekday,
 )
+from digest.core.tex import readable
 from digest.errors import RenderError
-from digest.render import FEEDS, Finished, defined, is_own, printed, render, wrapped
+from digest.render import FEEDS, Finished, defined, is_own, marked, printed, render, starred, wrapped
 
 BUDGET = 80_000
 """Bytes of the HTML part, before transfer encoding."""
 
 _ABSTRACTS = (5000, 900, 600, 300)  # characters; the longest holds every abstract that is one
 _CARDS = 10  # at least so many papers keep their abstract before the list of titles is cut
-_KEPT = 4096  # cards, about 10 KB each
+_KEPT = 4096  # cards of somebody's own template, about 10 KB each
+_KEPT_OF_OURS = 1 << 15  # most of whose lines are those of others, too
+_ROOM = 128_000_000  # bytes of these
+_MARKUP = "<>&\"'"
 _SUBJECT_PARTS = 5
 _LONGEST_NAME = 80
 _LONGEST_TITLE = 200
+_LONGEST_HEADING = 300  # characters of a paper's title, as of the next ones
+_LONGEST_AUTHORS = 400
+_LONGEST_REASON = 300
 
 _OFFERED: tuple[tuple[str, Action], ...] = (("More like this", "like"), ("Less like this", "dislike"))
 
@@ -95,18 +105,18 @@ class Evidence:
 class Card:
     """Something that is drawn by a template of its own, for either part when it is first wanted there."""
 
-    def __init__(self, draw: Callable[[Form], str]) -> None:
+    def __init__(self, draw: Callable[[Form], list[Piece]]) -> None:
         self._draw = draw
 
     @cached_property
-    def html(self) -> Piece:
+    def html(self) -> list[Piece]:
         """In the HTML."""
-        return Piece(self._draw("html"))
+        return self._draw("html")
 
     @cached_property
-    def txt(self) -> Piece:
+    def txt(self) -> list[Piece]:
         """In the plain text."""
-        return Piece(self._draw("txt"))
+        return self._draw("txt")
 
 
 class Cards(tuple[Card, ...]):
@@ -116,7 +126,7 @@ class Cards(tuple[Card, ...]):
 
     def pieces(self, form: Form) -> list[Piece]:
         """What they are in a part."""
-        return [card.html if form == "html" else card.txt for card in self]
+        return [piece for card in self for piece in (card.html if form == "html" else card.txt)]
 
 
 @dataclass(frozen=True)
@@ -124,8 +134,7 @@ class Values:
     """What a template such as `email.*.j2` is given."""
 
     words: dict[str, Any]  # texts, `Cards`, and lists and mappings of such
-    profile: Profile  # these are for templates of one's own
-    digest: Digest
+    given: dict[str, object]  # for templates of one's own
 
     @cached_property
     def flat(self) -> tuple[list[object], list[str], list[Cards]]:
@@ -134,19 +143,7 @@ class Values:
         texts: list[str] = []
         cards: list[Cards] = []
 
-        def flatten(values: Iterable[Any]) -> None:
-            for value in values:
-                if isinstance(value, str):
-                    shape.append(bool(value))
-                    texts.append(value)
-                elif isinstance(value, Cards):
-                    shape.append(bool(value))
-                    cards.append(value)
-                else:
-                    shape.append(len(value))
-                    flatten(value.values() if isinstance(value, dict) else value)
-
-        flatten(self.words.values())
+        _flatten(self.words.values(), shape, texts, cards)
         return shape, texts, cards
 
 
@@ -168,9 +165,16 @@ class EmailRenderer:
 
     def __post_init__(self) -> None:  # noqa: D105
         self._root = joined(self.base_url)
-        self._card = lru_cache(maxsize=_KEPT)(self._new_card)
+        self._card = lru_cache(maxsize=_KEPT_OF_OURS)(self._new_card)
+        self._foreign_card = lru_cache(maxsize=_KEPT)(self._new_foreign_card)
         self._item = lru_cache(maxsize=_KEPT)(self._new_item)
+        self._constant = lru_cache(maxsize=_KEPT)(self._new_constant)
+        self._shown = lru_cache(maxsize=_KEPT)(self._new_shown)
         self._frames: dict[tuple[object, ...], Frame] = {}
+        self._read_for: tuple[object, ...] = ()
+        self._read: tuple[str, str, list[tuple[str, str]]] = "", "", []
+        self._kept = Kept(_ROOM)
+        self._ours: dict[str, bool] = {}
 
     def compose(self, profile: Profile, digest: Digest, recipient: str) -> bytes:
         """The message for one recipient, RFC 5322 with CRLF. Raises RenderError."""
@@ -224,12 +228,12 @@ class EmailRenderer:
 
     def _fitted(self, profile: Profile, digest: Digest, recipient: str) -> tuple[Values, Values, list[Piece]]:
         """What both parts show where the HTML shows the most that the budget allows, and the HTML."""
-        words = self._words(profile, digest, recipient)
+        words, given = self._words(profile, digest, recipient), _given(profile, digest)
         papers = sum(len(section.recommendations) for section in digest.sections)
         everything = papers + len(digest.overflow)
 
         def fitted(extent: Extent) -> tuple[Values, list[Piece]]:
-            html = Values(words | self._contents(profile, digest, extent), profile, digest)
+            html = Values(words | self._contents(profile, digest, extent), given)
             return html, self._pieces("email", "html", html)
 
         def size(cards: int, titles: int) -> int:
@@ -246,7 +250,7 @@ class EmailRenderer:
             cards = _most(cards, lambda cards: size(cards, 0))
         html, pieces = fitted(Extent(abstract, cards, titles))
         txt = self._contents(profile, digest, Extent(abstract, cards, everything))
-        return html, Values(words | txt, profile, digest), pieces
+        return html, Values(words | txt, given), pieces
 
     def _words(self, profile: Profile, digest: Digest, recipient: str) -> dict[str, Any]:
         """The words around the papers."""
@@ -262,16 +266,21 @@ class EmailRenderer:
         if recipient and self.stop_link is not None:
             stop_url = http_url(self.stop_link(profile.name, recipient))
         said = beats(digest)
+        read = digest.reports, digest.told, digest.since, digest.issued_at
+        if read != self._read_for:  # those of most digests of a run are the same
+            fallen = [(source_label(report.source), shortfall(report)) for report in gaps(digest)]
+            self._read_for, self._read = read, (coverage(digest), changes(digest), fallen)
+        covered, changed, fallen = self._read
         return {
             "title": shortened(digest.title, _LONGEST_TITLE),
             "name": profile.name,
-            "day": weekday(due(profile, digest)),
+            "day": _weekday(digest.slot, profile.schedule.timezone if profile.schedule else None),
             "heartbeat": " · ".join(said),
             "beats": said,
-            "coverage": coverage(digest),
+            "coverage": covered,
             "catching_up": catching_up(digest),
-            "changes": changes(digest),
-            "gaps": [(source_label(report.source), shortfall(report)) for report in gaps(digest)],
+            "changes": changed,
+            "gaps": fallen,
             "waiting": waiting(digest),
             "too_old": too_old(digest),
             "archive_url": archive_url,
@@ -319,8 +328,17 @@ class EmailRenderer:
         heading: str,
         extent: Extent,
     ) -> Iterator[Card]:
+        by_reasons = self._is_ours("email_card.html.j2") and self._is_ours("email_card.txt.j2")
         for item in items:
-            yield self._card(item.paper, item.listings, item.matches, item.note, heading, extent.abstract)
+            matches = item.matches
+            if by_reasons:  # what interests are called is shown of the others alone
+                names = dict.fromkeys([match[0] for match in matches])
+                names.pop(heading, None)
+                found = tuple([match[1:] for match in matches])
+                yield self._card(item.paper, item.listings, found, item.note, tuple(names), extent.abstract)
+            else:
+                given = item.paper, item.listings, matches, item.note, heading, extent.abstract
+                yield self._foreign_card(*given)
             if self.opinion_link is None:
                 continue
             links = [
@@ -329,12 +347,24 @@ class EmailRenderer:
             ]
             # None if it is too long to be opened.
             if opinions := [(label, url) for label, url in links if url]:
-                yield Card(partial(self._asking, Values({"opinions": opinions}, profile, digest)))
+                yield Card(partial(self._asking, Values({"opinions": opinions}, _given(profile, digest))))
 
-    def _asking(self, values: Values, form: Form) -> str:
-        return frame.joined(self._pieces("email_opinions", form, values))
+    def _asking(self, values: Values, form: Form) -> list[Piece]:
+        return [Piece(frame.joined(self._pieces("email_opinions", form, values)))]
 
     def _new_card(
+        self,
+        paper: Paper,
+        listings: tuple[Listing, ...],
+        found: tuple[tuple[str, Field, int, int], ...],
+        note: str,
+        also: tuple[str, ...],
+        abstract_limit: int,
+    ) -> Card:
+        item = Evidence(paper, listings, tuple([Match("", *one) for one in found]), note)
+        return self._new("email_card", {}, partial(self._card_words, item, also, abstract_limit), "abstract")
+
+    def _new_foreign_card(
         self,
         paper: Paper,
         listings: tuple[Listing, ...],
@@ -344,17 +374,75 @@ class EmailRenderer:
         abstract_limit: int,
     ) -> Card:
         item = Evidence(paper, listings, matches, note)
-        values = {"item": item, "paper": paper, "heading": heading, "abstract_limit": abstract_limit}
-        return self._new("email_card", values)
+        given = {"item": item, "paper": paper, "heading": heading, "abstract_limit": abstract_limit}
+        also = tuple(name for name in item.interests if name != heading)
+        return self._new(
+            "email_card", given, partial(self._card_words, item, also, abstract_limit), "abstract"
+        )
+
+    def _card_words(
+        self, item: Evidence, also: tuple[str, ...], abstract_limit: int, form: Form
+    ) -> dict[str, Any]:
+        paper = item.paper
+        authors, more_authors, stated, url, addresses = self._constant(paper, item.listings)
+        return {
+            "title": self._shown(form, paper.title, spans(item, "title"), _LONGEST_HEADING),
+            "authors": self._shown(form, authors, spans(item, "author"), _LONGEST_AUTHORS),
+            "more_authors": more_authors,
+            "stated": stated,
+            "url": url,
+            "abstract": self._shown(form, paper.abstract, spans(item, "abstract"), abstract_limit),
+            "addresses": addresses,
+            "reasons": _reasons(item),
+            "remark": item.note,
+            "also": also,
+        }
 
     def _new_item(self, paper: Paper, matches: tuple[Match, ...], missing: tuple[str, ...]) -> Card:
-        values = {"item": Evidence(paper, (), matches, ""), "paper": paper, "missing": missing}
-        return self._new("email_item", values)
+        item = Evidence(paper, (), matches, "")
+        found = spans(item, "title")
 
-    def _new(self, name: str, values: Mapping[str, object]) -> Card:
-        def draw(form: Form) -> str:
-            text = self._rendered(name, form, values)
-            return text if form == "html" else wrapped(text)
+        def words(form: Form) -> dict[str, Any]:
+            return {
+                "title": self._shown(form, paper.title, found, _LONGEST_HEADING),
+                "url": page(paper),
+                "lacking": shortened("; ".join(missing), _LONGEST_REASON),
+                "reasons": [] if found else _reasons(item),
+            }
+
+        return self._new("email_item", {"item": item, "paper": paper, "missing": missing}, words)
+
+    def _new_constant(self, paper: Paper, listings: tuple[Listing, ...]) -> tuple[Any, ...]:
+        """What a card shows that no reason changes."""
+        stated = facts(Evidence(paper, listings, (), ""))
+        return *byline(paper), stated, page(paper), [list(one) for one in links(paper)]
+
+    def _new_shown(self, form: Form, text: str, found: tuple[Span, ...], limit: int) -> str:
+        if form == "html":
+            return Finished(marked(text, found, limit, style=self._mark))
+        return starred(text, found, limit)
+
+    @cached_property
+    def _mark(self) -> str:
+        css = self._css
+        return str(css["mark"]) if isinstance(css, Mapping) else ""
+
+    def _new(
+        self,
+        name: str,
+        given: dict[str, object],
+        words: Callable[[Form], dict[str, Any]],
+        apart: str = "",
+    ) -> Card:
+        """A card, in which one word may be long; the words are all that a template of ours asks for."""
+
+        def draw(form: Form) -> list[Piece]:
+            values = Values(words(form), given)
+            if self._is_ours(f"{name}.{form}.j2"):
+                frame_of_all = self._frame(name, form, values, apart)
+                return frame_of_all.filled_in_common(self._printed(form, values), self._kept)
+            text = self._rendered(name, form, given | values.words)
+            return [Piece(text if form == "html" else wrapped(text))]
 
         return Card(draw)
 
@@ -366,43 +454,66 @@ class EmailRenderer:
         def shown(value: str | Cards) -> str:
             return Finished(frame.joined(value.pieces(form))) if isinstance(value, Cards) else value
 
-        text = self._rendered("email", form, _given(values) | _mapped(values.words, shown))
+        text = self._rendered("email", form, values.given | _mapped(values.words, shown))
         return (text if form == "html" else wrapped(text)).rstrip("\n") + "\n"
 
     def _pieces(self, name: str, form: Form, values: Values) -> list[Piece]:
-        """A template in pieces, filled in before where that can be.
+        """A template in pieces."""
+        blocks = [block.pieces(form) for block in values.flat[2]]
+        return self._frame(name, form, values).filled(self._printed(form, values), blocks)
+
+    def _printed(self, form: Form, values: Values) -> list[str]:
+        texts = values.flat[1]
+        together = "".join(texts)
+        if form == "txt":
+            return texts if together.isprintable() else [printed(text, is_markup=False) for text in texts]
+        if together.isprintable() and not any(sign in together for sign in _MARKUP):
+            return texts
+        return [text and printed(text, is_markup=True) for text in texts]
+
+    def _frame(self, name: str, form: Form, values: Values, apart: str | None = None) -> Frame:
+        """A template, filled in before where that can be.
 
         Our own templates print texts and ask whether there are any, and nothing else: so what they give
         is known by that. Somebody's own may do more.
         """
-        shape, texts, cards = values.flat
-        key = (name, form, *shape)
-        made = self._frames.get(key)
-        if made is None:
-            is_ours = is_own(self.environment, f"{name}.{form}.j2")
-            made = self._frame(name, form, values, with_marks=is_ours)
-            if is_ours:
-                self._frames[key] = made
-        is_markup = form == "html"
-        printed_texts = [text and printed(text, is_markup=is_markup) for text in texts]
-        return list(made.filled(printed_texts, [block.pieces(form) for block in cards]))
+        if not self._is_ours(f"{name}.{form}.j2"):
+            return self._new_frame(name, form, values, with_marks=False)
+        key = (name, form, *values.flat[0])
+        found = self._frames.get(key)
+        if found is None:
+            found = self._frames[key] = self._new_frame(name, form, values, apart)
+        return found
 
-    def _frame(self, name: str, form: Form, values: Values, *, with_marks: bool) -> Frame:
+    def _new_frame(
+        self, name: str, form: Form, values: Values, apart: str | None = None, *, with_marks: bool = True
+    ) -> Frame:
         texts, blocks = count(), count()
+        alone: list[int] = []
 
-        def marked(value: str | Cards) -> str:
+        def in_place(value: str | Cards) -> str:
             if isinstance(value, Cards):
                 mark = frame.block_mark(next(blocks))
             else:
                 number = next(texts)
                 if not with_marks:
                     return value
+                if apart and value is values.words[apart]:
+                    alone.append(number)
                 mark = frame.text_mark(number)
             return Finished(mark) if value else ""
 
-        given = {} if with_marks else _given(values)
-        text = self._rendered(name, form, given | _mapped(values.words, marked))
-        return Frame(text.rstrip("\n"), wrapped if form == "txt" else str)
+        given = {} if with_marks else values.given
+        text = self._rendered(name, form, given | _mapped(values.words, in_place))
+        return Frame(
+            text.rstrip("\n"), wrapped if form == "txt" else None, apart=None if apart is None else alone
+        )
+
+    def _is_ours(self, name: str) -> bool:
+        found = self._ours.get(name)
+        if found is None:
+            found = self._ours[name] = is_own(self.environment, name)
+        return found
 
     @cached_property
     def _css(self) -> object:
@@ -420,8 +531,26 @@ class EmailRenderer:
         return text
 
 
-def _given(values: Values) -> dict[str, object]:
-    return {"profile": values.profile, "digest": values.digest}
+def _flatten(values: Iterable[Any], shape: list[object], texts: list[str], cards: list[Cards]) -> None:
+    for value in values:
+        kind = type(value)
+        if kind is str or kind is Finished:
+            shape.append(value != "")
+            texts.append(value)
+        elif kind is Cards:
+            shape.append(len(value) > 0)
+            cards.append(value)
+        else:
+            shape.append(len(value))
+            _flatten(value.values() if kind is dict else value, shape, texts, cards)
+
+
+def _given(profile: Profile, digest: Digest) -> dict[str, object]:
+    return {"profile": profile, "digest": digest}
+
+
+def _reasons(item: Evidence) -> list[list[str]]:
+    return [[readable(keyword).text, where] for keyword, where in why(item)]
 
 
 def _mapped(value: Any, shown: Callable[[str | Cards], str]) -> Any:  # noqa: ANN401
@@ -435,6 +564,11 @@ def _mapped(value: Any, shown: Callable[[str | Cards], str]) -> Any:  # noqa: AN
 
 def _size(pieces: Iterable[Piece]) -> int:
     return sum(piece.size for piece in pieces)
+
+
+@lru_cache(maxsize=64)
+def _weekday(slot: datetime, timezone: str | None) -> str:
+    return weekday(due_in(timezone, slot))
 
 
 @lru_cache(maxsize=8)
