@@ -473,12 +473,8 @@ class App:
     def _source_names(self) -> set[str]:
         return {source.name for source in self.config.sources}
 
-    def stopped(self, store: Store, profile: Profile) -> dict[str, datetime]:
-        """The recipients of a profile who stopped its mail, and since when."""
-        return _of_recipients(profile, store.stopped(profile.name))
-
     def all_stopped(self, store: Store) -> dict[str, dict[str, datetime]]:
-        """The same for the profiles of which there may be any."""
+        """The recipients of profiles who stopped the mail, and since when."""
         found = store.all_stopped()
         return {
             one.name: _of_recipients(one, found[one.name])

@@ -56,15 +56,13 @@ class _Lab(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def lab(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    monkeypatch.setattr(sys, "path", list(sys.path))
+def lab() -> Iterator[str]:
     with HTTPServer(("127.0.0.1", 0), _Lab) as server:
         thread = Thread(target=server.serve_forever, daemon=True)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}/"
         server.shutdown()
         thread.join()
-    sys.modules.pop("lab", None)
 
 
 def test_the_source_of_ones_own_in_the_readme_works(
@@ -322,7 +320,6 @@ def test_the_example_works_with_all_its_comments_taken_away(
     assert made.config.email is not None
     assert len(made.config.webhooks) == 1
     assert len(made.config.profiles) == len(PROFILES)
-    sys.modules.pop("lab", None)
 
 
 def test_no_line_of_the_example_is_left_untried() -> None:

@@ -457,18 +457,9 @@ def accepted(folder: Path, given: Mapping[str, Any]) -> None:
     pytest.fail("\n".join(refused))
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder that modules of one's own are imported from."""
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    yield tmp_path
-    for name, _ in modules():
-        sys.modules.pop(name, None)
-
-
 @pytest.mark.parametrize("block", blocks("toml"), ids=str)
-def test_a_configuration_of_a_manual_is_one_that_the_program_takes(block: Block, folder: Path) -> None:
-    accepted(folder, tomllib.loads(block.text))
+def test_a_configuration_of_a_manual_is_one_that_the_program_takes(block: Block, tmp_path: Path) -> None:
+    accepted(tmp_path, tomllib.loads(block.text))
 
 
 SETTING = re.compile(r"[a-z_]+ = \S.*")
@@ -476,13 +467,13 @@ SETTINGS = sorted({one for file in MANUALS for one in code(prose(file)) if SETTI
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
-def test_a_setting_within_a_sentence_is_one_that_the_program_takes(setting: str, folder: Path) -> None:
-    accepted(folder, tomllib.loads(setting))
+def test_a_setting_within_a_sentence_is_one_that_the_program_takes(setting: str, tmp_path: Path) -> None:
+    accepted(tmp_path, tomllib.loads(setting))
 
 
-def test_a_setting_that_does_not_exist_would_be_noticed(folder: Path) -> None:
+def test_a_setting_that_does_not_exist_would_be_noticed(tmp_path: Path) -> None:
     with pytest.raises(pytest.fail.Exception, match="there is no such key"):
-        accepted(folder, {"overflaw": "carry"})
+        accepted(tmp_path, {"overflaw": "carry"})
 
 
 # --- code of one's own ----------------------------------------------------------------------------
@@ -492,10 +483,10 @@ def test_a_setting_that_does_not_exist_would_be_noticed(folder: Path) -> None:
     "block", [one for one in blocks("python") if "def collect(" not in one.text], ids=str
 )
 def test_a_ranker_of_a_manual_ranks(
-    block: Block, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    block: Block, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (name,) = (f"{module}:{kind}" for module, kind in modules() if f"class {kind}:" in block.text)
-    made = load(folder, {**CONFIG, "ranker": name}, PROFILE)
+    made = load(tmp_path, {**CONFIG, "ranker": name}, PROFILE)
     ranker = made.ranker()
     papers = ranker.read(MONTH)
     lesson = ranker.learn(Need(keywords=("swin",), liked=(MONTH[0].id,)), papers)
@@ -507,21 +498,21 @@ def test_a_ranker_of_a_manual_ranks(
         word for word, _, _ in ranker.terms(lesson)
     }
     assert ranker.why(lesson, best, "Swin", keywords=True)
-    monkeypatch.chdir(folder)
-    (folder / "P").write_text(json.dumps({"id": "1", "title": "Swin"}))
-    (folder / "R").write_text(json.dumps({"qid": "1", "keywords": ["swin"], "candidates": ["1"]}))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "P").write_text(json.dumps({"id": "1", "title": "Swin"}))
+    (tmp_path / "R").write_text(json.dumps({"qid": "1", "keywords": ["swin"], "candidates": ["1"]}))
     run = Run(capsys)
     assert run("rank", "--papers", "P", "--requests", "R", "--out", "O", "--ranker", name) == 0, run.err
-    assert json.loads((folder / "O").read_text())["scores"]["1"] > 0
+    assert json.loads((tmp_path / "O").read_text())["scores"]["1"] > 0
 
 
 @pytest.mark.parametrize("block", blocks("jinja"), ids=str)
-def test_a_form_of_a_webhook_of_a_manual_is_filled_in(block: Block, folder: Path) -> None:
+def test_a_form_of_a_webhook_of_a_manual_is_filled_in(block: Block, tmp_path: Path) -> None:
     (name,) = re.findall(r"`(webhook_\w+\.json\.j2)`", text(block.file))
     config = {**CONFIG, "templates": "templates"}
-    load(folder, config, PROFILE)
-    (folder / "templates" / name).write_text(block.text, encoding="utf-8")
-    renderer = load(folder, config, PROFILE).notices.renderer
+    load(tmp_path, config, PROFILE)
+    (tmp_path / "templates" / name).write_text(block.text, encoding="utf-8")
+    renderer = load(tmp_path, config, PROFILE).notices.renderer
     form = name.removeprefix("webhook_").removesuffix(".json.j2")
     body = json.loads(renderer.compose(profile(), sample(), form=form, values={}))
     assert sample().recommendations[0].paper.title in json.dumps(body, ensure_ascii=False)

@@ -35,7 +35,9 @@ class Database:
     def __init__(self, url: str) -> None:
         """Open the database, making or migrating its tables. Raises StoreError, SchemaError."""
         try:
-            self._engine = _engine(url)
+            # One in memory ends with what connects to it.
+            in_memory = make_url(url).database in {None, "", ":memory:"}
+            self._engine = (_engine.__wrapped__ if in_memory else _engine)(url)
         except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, ValueError) as error:
             # What is wrong with a port quotes what may be a piece of the password.
             said = ": its port is no number" if isinstance(error, ValueError) else f": {error}"

@@ -9,7 +9,18 @@ from datetime import datetime
 from statistics import quantiles
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, delete, func, insert, select, union, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    delete,
+    func,
+    insert,
+    select,
+    text,
+    union,
+    update,
+)
 
 from digest.core import identity
 from digest.core.model import Listing, Page, Paper, PaperId, Request, SourceReport, StoredPaper
@@ -81,6 +92,9 @@ class Papers(Database):
         Gives the report with `new` counted.
         """
         with self._writing() as connection:
+            if connection.dialect.name == "postgresql":
+                # Revisions and names are given by one at a time; SQLite has one writer anyway.
+                connection.execute(text("LOCK TABLE papers IN SHARE ROW EXCLUSIVE MODE"))
             keys, new = self._keep(connection, [listing.paper for listing in found], report.period.until)
             shows = [
                 {"paper": key, "first_upvotes": listing.upvotes, **records.listing_row(listing)}
