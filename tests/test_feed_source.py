@@ -14,7 +14,8 @@ from sites import Answer, converse, page, period
 
 from digest.core.model import Paper, Reading, Request
 from digest.errors import FetchError, LayoutError
-from digest.sources.feed import Feed, FeedReader
+from digest.sources.feed.reader import FeedReader
+from digest.sources.feed.source import Feed
 
 URL = "https://lab.example/feed.xml"
 READER = FeedReader()

@@ -38,7 +38,7 @@ from digest.core.wire import web_address, xml_root
 from digest.deliver.file import FilePublisher
 from digest.errors import FetchError, LayoutError
 from digest.fetch.http import HttpFetcher, Network, Proxy
-from digest.sources.feed import FeedReader
+from digest.sources.feed.reader import FeedReader
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 DATA = Path(__file__).parent / "data" / "security"

@@ -9,18 +9,19 @@ import html
 import json
 import re
 from datetime import UTC, date, datetime
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
-
-from lxml import etree
 
 from digest.core.lines import clean, one_line
 from digest.core.model import Page
 from digest.core.plain import untagged
 from digest.errors import LayoutError
 
-Element: TypeAlias = etree._Element  # noqa: SLF001 - the class has no public name
+if TYPE_CHECKING:
+    from lxml import etree
+
+Element: TypeAlias = "etree._Element"  # the class has no public name
 
 _MOST_TAGS = 500_000  # 10 MB of a listing have 150,000, and each takes half a kilobyte of memory
 MOST_ENTRIES = 100_000  # of one page, far more than anybody has in a library
@@ -48,6 +49,8 @@ def json_value(page: Page) -> Any:  # noqa: ANN401 - JSON may be anything
 def xml_root(page: Page) -> Element:
     """The root element of a page of XML; no entity is expanded and nothing is loaded. Raises LayoutError."""
     check_tags(page)
+    from lxml import etree  # a run that reads no page need not wait for it
+
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True)
     try:
         root = etree.fromstring(page.content.lstrip(), parser)

@@ -6,8 +6,3 @@ Feeds are read leniently, because many are not well-formed, and every element of
 ScienceDirect gives no dates, Ingenta none for its items, WordPress tracks readers in its links.
 A feed that is cut short gives its whole entries and counts as incomplete.
 """
-
-from digest.sources.feed.reader import FeedReader
-from digest.sources.feed.source import Feed
-
-__all__ = ["Feed", "FeedReader"]

@@ -12,7 +12,6 @@ from digest.core.model import Pace, Period, Request
 from digest.errors import SourceError
 from digest.ports import Plan
 from digest.sources import Harvest
-from digest.sources.feed.reader import document_of, reading_of
 
 _MOST_PAGES = 20  # to ask for more at the next run would not help
 _ARXIV = {"rss.arxiv.org", "export.arxiv.org", "arxiv.org"}
@@ -61,6 +60,8 @@ class Feed:
                 if page is None:
                     harvest.unchanged("feed")
                     return harvest.reading()
+                from digest.sources.feed.reader import document_of, reading_of
+
                 document = document_of(page)
                 reading = reading_of(page, document)
             except SourceError as error:
