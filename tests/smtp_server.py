@@ -11,7 +11,7 @@ import ssl
 import struct
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from time import sleep
 from types import TracebackType
@@ -198,6 +198,10 @@ def go_on(connection: socket.socket, answer: str) -> bool:
     return True
 
 
+_ENOUGH = 100_000
+"""Characters of an answer after which a client may leave."""
+
+
 class ScriptedServer:
     """Plays one script for each connection, in their order.
 
@@ -274,7 +278,8 @@ class ScriptedServer:
             if answer == SILENCE or go_on(connection, answer):
                 break
             _cork(connection, 1)
-            connection.sendall(f"{answer.removesuffix(ALERT)}\r\n".encode())
+            with suppress(ConnectionError) if len(answer) > _ENOUGH else nullcontext():
+                connection.sendall(f"{answer.removesuffix(ALERT)}\r\n".encode())
             if answer.endswith(ALERT):
                 os.write(connection.fileno(), _INTERNAL_ERROR)
             _cork(connection, 0)
