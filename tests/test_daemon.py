@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import subprocess
@@ -14,13 +13,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO
-from uuid import uuid4
 
 import pytest
 from smtp_server import ACCEPTED, ADDRESSED, MESSAGE, STARTED, ScriptedServer, recording_server
-from sqlalchemy import create_engine
-from sqlalchemy.engine import make_url
-from tools import UNMEASURED, absent
+from tools import UNMEASURED, postgresql_database
 from world import SWIN_PAGE, configure
 
 SCHEDULE = '[schedule]\nat = ["07:00"]'
@@ -196,23 +192,15 @@ def test_a_daemon_whose_log_is_full_delivers_and_stays(tmp_path: Path) -> None:
 @pytest.fixture
 def two_machines(tmp_path: Path) -> Iterator[Callable[[int], list[Path]]]:
     """Configures two machines with one PostgreSQL database, and with a mail server at a port."""
-    url = os.environ.get("DIGEST_TEST_DSN") or absent("DIGEST_TEST_DSN names no PostgreSQL server")
-    name = f"digest_{uuid4().hex}"
-    server = create_engine(url, isolation_level="AUTOCOMMIT")
-    with server.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
-    own = make_url(url).set(database=name).render_as_string(hide_password=False)
+    with postgresql_database() as url:
 
-    def configured(port: int) -> list[Path]:
-        folders = [tmp_path / "one", tmp_path / "two"]
-        for folder in folders:
-            folder.mkdir(exist_ok=True)
-        return [world(folder, port, extra=f'database = "{own}"\n{SCHEDULE}') for folder in folders]
+        def configured(port: int) -> list[Path]:
+            folders = [tmp_path / "one", tmp_path / "two"]
+            for folder in folders:
+                folder.mkdir(exist_ok=True)
+            return [world(folder, port, extra=f'database = "{url}"\n{SCHEDULE}') for folder in folders]
 
-    yield configured
-    with server.connect() as connection:
-        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
-    server.dispose()
+        yield configured
 
 
 def test_on_two_machines_one_of_two_daemons_sends(two_machines: Callable[[int], list[Path]]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import stat
 from collections.abc import Iterator
@@ -10,7 +9,6 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from alembic import command
@@ -19,9 +17,8 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, func, inspect, select
-from sqlalchemy.engine import make_url
 from sqlalchemy.engine.interfaces import ReflectedIndex
-from tools import absent
+from tools import postgresql_database
 from world import DAY, HOUR, NOON, digests_of, listings, paper, report
 
 from digest.core.access import Access
@@ -52,17 +49,8 @@ from digest.store.store import Store
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[str]:
     """A database of this process alone: others test at the same time."""
-    url = os.environ.get("DIGEST_TEST_DSN") or absent(
-        "DIGEST_TEST_DSN names no PostgreSQL database beside which tests may create their own"
-    )
-    name = f"digest_{uuid4().hex}"
-    server = create_engine(url, isolation_level="AUTOCOMMIT")
-    with server.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
-    yield make_url(url).set(database=name).render_as_string(hide_password=False)
-    with server.connect() as connection:
-        connection.exec_driver_sql(f"DROP DATABASE {name}")
-    server.dispose()
+    with postgresql_database() as url:
+        yield url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import closing
 from itertools import count
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 from alembic import command, op
@@ -21,9 +20,8 @@ from alembic.script import ScriptDirectory
 from commands import Run
 from killed import KILLED, Nursery, nursery
 from sqlalchemy import create_engine
-from sqlalchemy.engine import make_url
 from test_disk import disk, fill
-from tools import UNMEASURED, absent
+from tools import UNMEASURED, postgresql_database
 from world import SWIN_PAGE, configure
 
 from digest.errors import SchemaError, StoreError
@@ -404,17 +402,8 @@ def test_a_database_of_another_program_is_refused(tmp_path: Path) -> None:
 @pytest.fixture
 def postgresql() -> Iterator[str]:
     """A database of this test alone."""
-    url = os.environ.get("DIGEST_TEST_DSN") or absent(
-        "DIGEST_TEST_DSN names no PostgreSQL database beside which tests may create their own"
-    )
-    name = f"digest_{uuid4().hex}"
-    server = create_engine(url, isolation_level="AUTOCOMMIT")
-    with server.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
-    yield make_url(url).set(database=name).render_as_string(hide_password=False)
-    with server.connect() as connection:
-        connection.exec_driver_sql(f"DROP DATABASE {name}")
-    server.dispose()
+    with postgresql_database() as url:
+        yield url
 
 
 def test_an_older_database_of_postgresql_is_migrated_as_it_stands(

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
+from uuid import uuid4
 
 import pytest
+from sqlalchemy import create_engine
+from sqlalchemy.engine import make_url
 
 NODE = Path(__file__).resolve().parent / "node"
 
@@ -40,3 +45,19 @@ def node_module(name: str) -> Path:
             f"{name} is not there: run `npm install --prefix tests/node --no-package-lock --ignore-scripts`"
         )
     return folder
+
+
+@contextmanager
+def postgresql_database() -> Iterator[str]:
+    """The address of a database of one's own, for as long as the block lasts."""
+    url = os.environ.get("DIGEST_TEST_DSN") or absent(
+        "DIGEST_TEST_DSN names no PostgreSQL database beside which tests may create their own"
+    )
+    name = f"digest_{uuid4().hex}"
+    server = create_engine(url, isolation_level="AUTOCOMMIT")
+    with server.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    yield make_url(url).set(database=name).render_as_string(hide_password=False)
+    with server.connect() as connection:
+        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+    server.dispose()
