@@ -253,12 +253,11 @@ def test_a_digest_comes_back_as_it_was_even_when_its_papers_changed(store: Store
         reports=(report("a", complete=False), report("b")),
         told=("b", "gone"),
     )
-    assert store.last_told("me") == ()
+    assert store.pasts(["me"])["me"].told == ()
     assert store.save("me", Progress(NOON, 3), made, ())
     store.add(listings(replace(first.paper, title="Swin, second version")), (), report())
     assert digests_of(store, "me") == (made,)
-    assert store.last_told("me") == made.reports
-    assert store.last_told("other") == ()
+    assert [past.told for past in store.pasts(["me", "other"]).values()] == [made.reports, ()]
     assert store.progress("me") == Progress(NOON, 3)
     assert store.appearances("me", more.paper.id) == (
         Appearance(made.id, NOON, "overflow", "", (), 1.5, lowest=1.5),

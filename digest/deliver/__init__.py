@@ -128,16 +128,6 @@ def put(temporary: Path, target: Path, content: bytes, *, handing_over: Callable
         raise
 
 
-def sync(folder: Path) -> None:
-    """Make the names in a folder outlive a power failure. Raises OSError."""
-    with suppress(PermissionError):  # Windows opens no folders
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
 def of_folder(error: OSError, folder: Path) -> DeliveryError:
     """What an error of a file means: it may be of this message, of the disk, or of the settings."""
     message, place = f"cannot be written: {error.strerror}", str(folder)

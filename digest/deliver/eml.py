@@ -12,7 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from digest.core import mailbox
-from digest.deliver import date_of, of_folder, put, sync
+from digest.deliver import date_of, of_folder, put
+from digest.disk import sync
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9@._+-]+")
 _LONGEST_NAME = 100

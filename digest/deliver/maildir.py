@@ -17,7 +17,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from digest.deliver import date_of, of_folder, put, sync
+from digest.deliver import date_of, of_folder, put
+from digest.disk import sync
 from digest.errors import RefusedByServerError
 
 _PARTS = ("tmp", "new", "cur")

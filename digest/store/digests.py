@@ -21,7 +21,6 @@ from digest.core.model import (
     PlannedDelivery,
     Progress,
     Recommendation,
-    SourceReport,
     Summary,
 )
 from digest.store import records
@@ -323,14 +322,6 @@ class Digests(Database):
         )
         with self._reading() as connection:
             return tuple(records.appearance(row) for row in connection.execute(query).mappings())
-
-    def last_told(self, profile: str) -> tuple[SourceReport, ...]:
-        """The reports that the last digest of a profile showed."""
-        query = select(digests.c.reports).join(progress, progress.c.digest == digests.c.id)
-        query = query.where(progress.c.profile == profile)
-        with self._reading() as connection:
-            found = connection.execute(query).scalar_one_or_none()
-        return tuple(records.report(row) for row in found or ())
 
 
 def _items(digest: Digest) -> Iterator[tuple[str, str, Recommendation]]:

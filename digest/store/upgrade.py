@@ -21,6 +21,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from digest.disk import sync
 from digest.errors import SchemaError, StoreError
 from digest.store import schema
 from digest.store.faults import explained
@@ -97,9 +98,9 @@ def _keep(connection: Connection, place: str) -> Path | None:
         os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(part)) as target:
             source.backup(target)
-        _sync(part)
+        sync(part)
         part.replace(copy)
-        _sync(path.parent)
+        sync(path.parent)
     except (OSError, sqlite3.Error) as error:
         with suppress(OSError):
             part.unlink()
@@ -139,15 +140,6 @@ def _file(connection: Connection) -> Path | None:
 def _files(path: Path) -> list[Path]:
     """A database and what SQLite keeps beside it."""
     return [path.with_name(path.name + end) for end in ("", "-wal", "-shm", "-journal")]
-
-
-def _sync(path: Path) -> None:
-    with suppress(PermissionError):  # Windows opens no folders
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _migrate(connection: Connection) -> None:
