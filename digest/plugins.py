@@ -47,9 +47,14 @@ def load(group: str, name: str, *, folder: Path | None = None) -> Any:  # noqa: 
     raise ConfigError(f"nothing is called {name!r} among the {group}", remedy=known)
 
 
-@cache  # it reads the metadata of every package that is installed
 def _points(group: str) -> tuple[EntryPoint, ...]:
-    return tuple(entry_points(group=f"digest.{group}"))
+    return _registered().get(f"digest.{group}", ())
+
+
+@cache  # it reads the metadata of every package that is installed
+def _registered() -> dict[str, tuple[EntryPoint, ...]]:
+    found = entry_points()
+    return {group: tuple(found.select(group=group)) for group in found.groups if group.startswith("digest.")}
 
 
 def _broken(name: str, error: Exception) -> PluginError:

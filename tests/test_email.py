@@ -36,13 +36,13 @@ from digests import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digest.core.frame import Frame, Kept, Piece, text_mark
+from digest.core.frame import Finish, Frame, Kept, Piece, text_mark
 from digest.core.lines import one_line
 from digest.core.mailbox import Mailbox
 from digest.core.message import assemble, quoted_printable
 from digest.core.model import Channel, Digest, PaperId, Profile, Section, SectionKind, SourceReport
 from digest.errors import RenderError
-from digest.render import environment
+from digest.render import WIDTH, environment, wrapped
 from digest.render.email import BUDGET, EmailRenderer, mailbox, subject
 
 BASE = "https://me.example.org/digest"
@@ -206,6 +206,8 @@ def test_a_users_template_may_put_cards_anywhere(tmp_path: Path) -> None:
     finished = mail.compose(profile(), sample(), READER)
     assert finished == mail.compose_plainly(profile(), sample(), READER)
     assert part(read(finished), "html").count("<div>") == 2
+    more = many(200)
+    assert mail.compose(profile(), more, READER) == mail.compose_plainly(profile(), more, READER)
     assert max(map(len, finished.split(b"\r\n"))) <= 78
 
 
@@ -519,17 +521,36 @@ _SHORT = st.text(alphabet=st.sampled_from("ab. =\t·é\n"), max_size=9)
 @given(
     st.lists(st.tuples(_SHORT, st.sampled_from(["<p>", "", "\n", " ", '<a style="x">' * 6, "é=", ".\n"]))),
     st.integers(0, 90),
+    st.sampled_from([None, Finish(wrapped, WIDTH)]),
 )
 def test_lines_that_are_encoded_in_part_are_those_encoded_whole(
-    parts: list[tuple[str, str]], column: int
+    parts: list[tuple[str, str]], column: int, finish: Finish | None
 ) -> None:
     texts = [text for text, _ in parts]
     template = "x" * column + "".join(f"{text_mark(n)}{static}" for n, (_, static) in enumerate(parts))
-    pieces = Frame(template).filled(texts)
-    whole = "".join(piece.text for piece in pieces)
-    assert b"".join(piece.encoded for piece in pieces) == quoted_printable(whole)
-    filled = "x" * column + "".join(text + static for text, static in parts)
-    assert whole in (filled, f"{filled}\n")
+    frame = Frame(template, finish)
+    whole = frame.text(texts)
+    assert b"".join(frame.encoded(texts)) == quoted_printable(whole)
+    if finish is None:
+        filled = "x" * column + "".join(text + static for text, static in parts)
+        assert whole in (filled, f"{filled}\n")
+        assert frame.size(texts) == len(whole.encode())
+
+
+def test_what_pages_have_in_common_is_made_once() -> None:
+    kept = Kept(room=20_000)
+    frame = Frame(f"first\n{text_mark(0)}\nlast\n{text_mark(1)}", apart=[0])
+    one, other = (frame.in_common(texts, kept) for texts in (("a", "b"), ("c", "b")))
+    assert (one.text, other.text) == ("first\na\nlast\nb\n", "first\nc\nlast\nb\n")
+    assert [a is b for a, b in zip(one.encoded, other.encoded, strict=True)] == [True, False, True]
+
+
+def test_mails_of_many_days_are_composed_by_one_process() -> None:
+    mail = renderer()
+    issues = [replace(sample(), slot=sample().slot + timedelta(number)) for number in range(600)]
+    for issue in (*issues, issues[0]):  # what was filled in for a day is forgotten when there are many
+        finished = mail.compose(profile(), issue, READER)
+    assert finished == mail.compose_plainly(profile(), issues[0], READER)
 
 
 def test_what_is_kept_has_a_size_and_what_is_asked_for_again_stays_longest() -> None:

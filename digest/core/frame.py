@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import cached_property
+from itertools import groupby
+from typing import NamedTuple
 
 from digest.core.message import SOFT, continued, escaped, quoted_printable
 
@@ -27,12 +30,11 @@ def block_mark(number: int) -> str:
     return f"{_BLOCK}{number}{_BLOCK}"
 
 
-class _Text(int):
-    """The number of a text."""
+class Finish(NamedTuple):
+    """What is done to the lines of a page; lines of ASCII stay as they are that are no longer than this."""
 
-
-class _Block(int):
-    """The number of pieces that stand together."""
+    lines: Callable[[str], str]
+    width: int
 
 
 class Piece:
@@ -60,104 +62,117 @@ class Piece:
         return self._encoded
 
 
-class Line(Piece):
-    """Lines of one page alone: what they have in common with others is encoded already."""
+class Pieces:
+    """Pieces that stand together."""
 
-    __slots__ = ("_run", "_texts")
-
-    def __init__(self, run: _Run, texts: Sequence[str]) -> None:
-        self._run = run
-        self._texts = texts
-        self._size = None
-        self._encoded = None
+    def __init__(self, pieces: Iterable[Piece]) -> None:
+        self._pieces = tuple(pieces)
 
     @property
-    def text(self) -> str:  # type: ignore[override] # it is put together where it is asked for
-        """The lines."""
-        texts = self._texts
-        return "".join([part if isinstance(part, str) else texts[part] for part in self._run.parts])
+    def text(self) -> str:
+        """Their lines."""
+        return "".join([piece.text for piece in self._pieces])
 
-    @property
-    def encoded(self) -> bytes:
-        """The lines as they stand in a message."""
-        found = self._run.encoded(self._texts)
-        return quoted_printable(self.text) if found is None else found
-
-    @property
+    @cached_property
     def size(self) -> int:
         """Bytes of the text."""
-        return self._run.size(self._texts)
+        return sum([piece.size for piece in self._pieces])
+
+    @cached_property
+    def encoded(self) -> tuple[bytes, ...]:
+        """The lines as they stand in a message."""
+        return tuple([piece.encoded for piece in self._pieces])
 
 
-class _Run:
-    """Lines with texts in them."""
-
-    def __init__(self, parts: Iterable[str | _Text]) -> None:
-        self.parts: list[str | _Text] = []
-        for part in parts:
-            if self.parts and isinstance(part, str) and isinstance(last := self.parts[-1], str):
-                self.parts[-1] = last + part
-            else:
-                self.parts.append(part)
-        # For each part by the column it begins at: what it is, encoded, and where it ends.
-        self._at: list[dict[int, tuple[str, int]]] = [{} for _ in self.parts]
-        always = [part for part in self.parts if isinstance(part, str)]
-        self._size = len("".join(always).encode())
-        self._texts = [part for part in self.parts if isinstance(part, _Text)]
-        lines = "".join([part if isinstance(part, str) else _TEXT for part in self.parts]).split("\n")
-        self._is_simple = escaped("".join(always)).replace("\n", "").isprintable() and not any(
-            map(_is_odd, lines)
-        )
-
-    def size(self, texts: Sequence[str]) -> int:
-        """Bytes of the lines."""
-        text = "".join([texts[part] for part in self._texts])
-        return self._size + (len(text) if text.isascii() else len(text.encode()))
-
-    def encoded(self, texts: Sequence[str]) -> bytes | None:
-        """The lines as they stand in a message, or None if a text is no simple one."""
-        if not self._is_simple:
-            return None
-        made = []
-        column = 0
-        for part, at in zip(self.parts, self._at, strict=True):
-            if isinstance(part, str):
-                found = at.get(column)
-                if found is None:
-                    found = at[column] = _continued(part, column)
-                text, column = found
-            else:
-                text = texts[part]
-                if not text.isascii() or "=" in text:
-                    text = escaped(text)
-                if not text.isprintable():
-                    return None
-                if column + len(text) <= SOFT:
-                    column += len(text)
-                else:
-                    text, column = continued(text, column)
-            made.append(text)
-        encoded = "".join(made)
-        return None if "=\r\n.\r" in encoded else encoded.encode("ascii")
+Blocks = Sequence[Sequence[Pieces]]
+"""What stands in the place of the marks for pieces."""
 
 
-def _is_odd(line: str) -> bool:
-    """Whether a line may end in a blank, or be a "." alone, with texts in the place of their marks."""
-    is_short = len(line.replace(_TEXT, "")) <= 1
-    return line[-1:] in (" ", "\t", _TEXT) or (is_short and _TEXT in line) or line == "."
-
-
-def _continued(text: str, column: int) -> tuple[str, int]:
-    lines: list[str] = []
-    for line in escaped(text).split("\n"):
-        made, column = continued(line, 0 if lines else column)
-        lines.append(made)
-    return "\r\n".join(lines), column
-
-
-def joined(pieces: Iterable[Piece]) -> str:
+def joined(block: Iterable[Pieces]) -> str:
     """The text of pieces, without the end of its last line, which belongs to the template."""
-    return "".join([piece.text for piece in pieces]).removesuffix("\n")
+    return "".join([pieces.text for pieces in block]).removesuffix("\n")
+
+
+class _Text(int):
+    """The number of a text."""
+
+
+class _Block(int):
+    """The number of pieces that stand together."""
+
+
+_Part = str | _Text | _Block
+
+
+class _Lines:
+    """Lines with texts in them, or with pieces in their midst."""
+
+    __slots__ = ("_behind", "_finish", "_first", "_has_blocks", "_is_simple", "_size", "parts", "texts")
+
+    def __init__(self, parts: list[_Part], finish: Finish | None) -> None:
+        self.parts = parts
+        self.texts = [part for part in parts if isinstance(part, _Text)]
+        self._finish = finish
+        self._has_blocks = any(isinstance(part, _Block) for part in parts)
+        self._size = sum(len(part.encode()) for part in parts if isinstance(part, str))
+        fixed = [""]  # what stands before, between and behind the texts
+        for part in parts:
+            if isinstance(part, str):
+                fixed[-1] += part
+            else:
+                fixed.append("")
+        fixed[-1] = fixed[-1].removesuffix("\n")
+        self._first, *behind = map(escaped, fixed)
+        self._behind = list(zip(self.texts, behind, strict=False))
+        self._is_simple = not self._has_blocks and "".join(fixed).isprintable()
+
+    def text(self, texts: Sequence[str], blocks: Blocks = ()) -> str:
+        """The lines."""
+        made = "".join(
+            [
+                part
+                if isinstance(part, str)
+                else texts[part]
+                if isinstance(part, _Text)
+                else joined(blocks[part])
+                for part in self.parts
+            ]
+        )
+        return made if self._finish is None else f"{self._finish.lines(made[:-1])}\n"
+
+    def size(self, texts: Sequence[str], blocks: Blocks) -> int:
+        """Bytes of the text, before it is finished."""
+        if self._has_blocks:
+            return len(self.text(texts, blocks).encode())
+        size = self._size
+        for number in self.texts:
+            text = texts[number]
+            size += len(text) if text.isascii() else len(text.encode())
+        return size
+
+    def encoded(self, texts: Sequence[str], values: Sequence[str] | None, blocks: Blocks) -> bytes:
+        """The lines as they stand in a message; the values are the texts as of `_escaped`."""
+        if values is not None and self._is_simple:
+            made = [self._first]
+            for number, behind in self._behind:
+                made += (values[number], behind)
+            line = "".join(made)
+            if self._finish is None or len(line) <= self._finish.width:  # a column takes one or more
+                if len(line) > SOFT:
+                    line, _ = continued(line, 0)
+                # A blank at the end of a line and a "." alone there are written in another way.
+                if not line.endswith((" ", "\r\n.")) and line != ".":
+                    return f"{line}\r\n".encode("ascii")
+        return quoted_printable(self.text(texts, blocks))
+
+
+def _escaped(texts: Sequence[str]) -> Sequence[str] | None:
+    """Texts as of `message.escaped`; None if one of them has controls or more than a line."""
+    together = "".join(texts)
+    if not together.isprintable():
+        return None
+    is_simple = together.isascii() and "=" not in together
+    return texts if is_simple else [escaped(text) for text in texts]
 
 
 class Frame:
@@ -168,70 +183,81 @@ class Frame:
     """
 
     def __init__(
-        self, text: str, finish: Callable[[str], str] | None = None, *, apart: Collection[int] | None = None
+        self, text: str, finish: Finish | None = None, *, apart: Collection[int] | None = None
     ) -> None:
-        self._finish = finish
-        self._parts: list[Piece | _Block | _Run | list[str | _Text | _Block]] = []
-        is_apart = False
-        for line in text.removesuffix("\n").split("\n"):
-            parts = [_part(part) for part in _MARK.split(f"{line}\n") if part]
-            last = self._parts[-1] if self._parts and not is_apart else None
-            is_apart = any(isinstance(part, _Text) and part in (apart or ()) for part in parts)
-            match parts:
-                case [str()] if isinstance(last, Piece):
-                    self._parts[-1] = Piece(f"{last.text}{self._finished(line)}\n")
-                case [str()] if apart is None:
-                    self._parts.append(Piece(f"{self._finished(line)}\n"))
+        def group(numbered: tuple[int, list[_Part]]) -> object:
+            number, parts = numbered
+            if apart is not None:
+                return number if any(isinstance(one, _Text) and one in apart for one in parts) else None
+            return None if all(isinstance(one, str) for one in parts) else number
+
+        lines = [
+            [_part(part) for part in _MARK.split(f"{line}\n") if part]
+            for line in text.removesuffix("\n").split("\n")
+        ]
+        self._parts: list[Piece | _Block | _Lines] = []
+        for _, grouped in groupby(enumerate(lines), group):
+            match [part for _, line in grouped for part in line]:
                 case [_Block() as block, "\n"]:
                     self._parts.append(block)
-                case _ if isinstance(last, list) and not is_apart:
-                    last += parts
-                case _:
-                    self._parts.append(parts)
-        if finish is None and apart is None:
-            self._parts = [_run(part) if isinstance(part, list) else part for part in self._parts]
+                case parts if all(isinstance(part, str) for part in parts):
+                    self._parts.append(Piece(_Lines(parts, finish).text(())))
+                case parts:
+                    self._parts.append(_Lines(parts, finish))
 
-    def _finished(self, text: str) -> str:
-        return text if self._finish is None else self._finish(text)
-
-    def filled(self, texts: Sequence[str], blocks: Sequence[Iterable[Piece]] = ()) -> list[Piece]:
+    def text(self, texts: Sequence[str], blocks: Blocks = ()) -> str:
         """The page with these in the place of the marks of their numbers."""
-        pieces: list[Piece] = []
-        for part in self._parts:
-            if isinstance(part, _Run):
-                pieces.append(Line(part, texts))
-            elif isinstance(part, Piece):
-                pieces.append(part)
-            elif isinstance(part, _Block):
-                pieces += blocks[part]
-            else:
-                filled = [
-                    item
-                    if isinstance(item, str)
-                    else texts[item]
-                    if isinstance(item, _Text)
-                    else joined(blocks[item])
-                    for item in part
-                ]
-                pieces.append(Piece(self._finished("".join(filled))))
-        return pieces
+        return "".join(
+            [
+                part.text
+                if isinstance(part, Piece)
+                else part.text(texts, blocks)
+                if isinstance(part, _Lines)
+                else "".join([pieces.text for pieces in blocks[part]])
+                for part in self._parts
+            ]
+        )
 
-    def filled_in_common(self, texts: Sequence[str], kept: Kept) -> list[Piece]:
-        """The same where there are no blocks, and each piece is that of every page with the same texts."""
+    def size(self, texts: Sequence[str], blocks: Blocks = ()) -> int:
+        """Bytes of the text, where nothing is to be finished."""
+        size = 0
+        for part in self._parts:
+            if isinstance(part, Piece):
+                size += part.size
+            elif isinstance(part, _Lines):
+                size += part.size(texts, blocks)
+            else:
+                size += sum([pieces.size for pieces in blocks[part]])
+        return size
+
+    def encoded(self, texts: Sequence[str], blocks: Blocks = ()) -> list[bytes]:
+        """The lines of the page as they stand in a message."""
+        made: list[bytes] = []
+        values = _escaped(texts)
+        for part in self._parts:
+            if isinstance(part, Piece):
+                made.append(part.encoded)
+            elif isinstance(part, _Lines):
+                made.append(part.encoded(texts, values, blocks))
+            else:
+                for pieces in blocks[part]:
+                    made += pieces.encoded
+        return made
+
+    def in_common(self, texts: Sequence[str], kept: Kept) -> Pieces:
+        """The page where it has no blocks; each piece is that of every page with the same texts."""
         pieces: list[Piece] = []
         for number, part in enumerate(self._parts):
-            if not isinstance(part, list):
-                assert isinstance(part, Piece)  # noqa: S101 - there are no blocks
+            if isinstance(part, _Lines):
+                key = (self, number, *[texts[one] for one in part.texts])
+                piece = kept.get(key)
+                if piece is None:
+                    piece = Piece(part.text(texts))
+                    kept.put(key, piece)
+                pieces.append(piece)
+            elif isinstance(part, Piece):  # pragma: no branch - there are no blocks
                 pieces.append(part)
-                continue
-            key = (self, number, *[texts[item] for item in part if isinstance(item, _Text)])
-            piece = kept.get(key)
-            if piece is None:
-                filled = [texts[item] if isinstance(item, _Text) else str(item) for item in part]
-                piece = Piece(self._finished("".join(filled)))
-                kept.put(key, piece)
-            pieces.append(piece)
-        return pieces
+        return Pieces(pieces)
 
 
 class Kept:
@@ -261,12 +287,7 @@ class Kept:
 _OVERHEAD = 500  # bytes, of a piece and its key
 
 
-def _run(parts: list[str | _Text | _Block]) -> _Run | list[str | _Text | _Block]:
-    simple = [part for part in parts if not isinstance(part, _Block)]
-    return _Run(simple) if len(simple) == len(parts) else parts
-
-
-def _part(part: str) -> str | _Text | _Block:
+def _part(part: str) -> _Part:
     if part[0] == _TEXT:
         return _Text(part[1:-1])
     return _Block(part[1:-1]) if part[0] == _BLOCK else part

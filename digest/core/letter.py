@@ -29,7 +29,7 @@ def letter(
         "Auto-Submitted": "auto-generated",  # RFC 3834, 5
     }
     parts = {
-        "plain": quoted_printable(f"{text}\n"),
-        "html": quoted_printable(f'<!doctype html>\n<html lang="en">\n<body>\n{html}\n</body>\n</html>\n'),
+        "plain": [quoted_printable(f"{text}\n")],
+        "html": [quoted_printable(f'<!doctype html>\n<html lang="en">\n<body>\n{html}\n</body>\n</html>\n')],
     }
     return assemble(headers, parts, key=key)

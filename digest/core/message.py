@@ -15,7 +15,6 @@ from collections.abc import Mapping, Sequence
 from email.errors import HeaderParseError
 from email.header import decode_header, make_header
 from email.parser import BytesHeaderParser
-from email.policy import compat32
 from email.utils import parseaddr
 from functools import lru_cache
 
@@ -26,7 +25,7 @@ _LINE = 76  # RFC 2047, 2: a line that holds an encoded word; also the line of q
 _CHUNK = 39  # bytes in an encoded word, which makes 64 characters of it
 _LONGEST_LINE = 998  # RFC 5322, 2.1.1
 _OF_THE_BODY = ("MIME-Version", "Content-Type")
-_PARSER = BytesHeaderParser(policy=compat32)
+_PARSER = BytesHeaderParser()
 
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")  # RFC 5322, 3.2.3, with spaces
 
@@ -42,8 +41,8 @@ _PLAIN_FIELD = re.compile(r"[A-Za-z]+(?:-[A-Za-z]+)*")
 Headers = Mapping[str, str | Mailbox]
 
 
-def assemble(headers: Headers, parts: Mapping[str, bytes], *, key: str) -> bytes:
-    """The message: its headers in their order, and `text/<subtype>` parts, encoded, the best last.
+def assemble(headers: Headers, parts: Mapping[str, Sequence[bytes]], *, key: str) -> bytes:
+    """The message: its headers in their order, and `text/<subtype>` parts, encoded in pieces, the best last.
 
     `key` makes the boundary. Raises RenderError if the headers would not be read as they were meant.
     """
@@ -58,7 +57,7 @@ def assemble(headers: Headers, parts: Mapping[str, bytes], *, key: str) -> bytes
         _check(encoded, headers)
     pieces = [encoded]
     for subtype, content in parts.items():
-        pieces += (_opening(boundary, subtype), content)
+        pieces += (_opening(boundary, subtype), *content)
     return b"".join([*pieces, f"\r\n--{boundary}--\r\n".encode("ascii")])
 
 
@@ -96,7 +95,7 @@ SOFT = 75
 """Characters of a quoted-printable line, before the "=" that goes on with it in the next one."""
 
 _PRINTED = bytes([9, 10, 13, *range(32, 127)])
-_ESCAPED = re.compile("[=\x80-\U0010ffff]+")
+_ESCAPED = re.compile("[^\0-<>-\x7f]+")  # "=" and all beyond ASCII
 
 
 def escaped(text: str) -> str:
@@ -107,7 +106,7 @@ def escaped(text: str) -> str:
 
 
 def _escape(found: re.Match[str]) -> str:
-    return "".join([f"={byte:02X}" for byte in found[0].encode()])
+    return f"={found[0].encode().hex('=').upper()}"
 
 
 def continued(text: str, column: int) -> tuple[str, int]:

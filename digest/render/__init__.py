@@ -11,7 +11,6 @@ import hashlib
 import re
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator
-from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, TypeVar
@@ -38,7 +37,7 @@ from digest.core.model import (
 )
 from digest.core.tex import readable
 from digest.errors import RenderError
-from digest.resources import folder
+from digest.resources import folder, version
 
 Made = TypeVar("Made")
 
@@ -143,12 +142,12 @@ class _Environment(SandboxedEnvironment):
 
 def render(templates: jinja2.Environment, name: str, /, **values: object) -> str:
     """A template with its values filled in. Raises RenderError with the template's file and line."""
-    return _with(templates, name, lambda template: template.render(values))
+    return _with(name, lambda: templates.get_template(name).render(values))
 
 
 def defined(templates: jinja2.Environment, name: str, variable: str) -> object:
     """What a template sets a variable to. Raises RenderError with the template's file and line."""
-    value = _with(templates, name, lambda template: getattr(template.module, variable, None))
+    value = _with(name, lambda: getattr(templates.get_template(name).module, variable, None))
     if value is None:
         raise RenderError(
             f"the template sets no {variable!r}", place=f"templates/{name}", remedy="See digest's own"
@@ -158,15 +157,26 @@ def defined(templates: jinja2.Environment, name: str, variable: str) -> object:
 
 def made_with(templates: jinja2.Environment, names: Iterable[str], *values: object) -> str:
     """A short name for all that files are made with beside digests: digest itself, templates, settings."""
-    sources = [_with(templates, name, lambda template: template.filename) for name in names]
-    texts = [Path(source).read_text(encoding="utf-8") for source in sources if source]
-    told = repr((version("digest"), texts, values))
+    texts = [_source(templates, name)[0] for name in names]
+    told = repr((version(), texts, values))
     return hashlib.sha256(told.encode(errors="surrogatepass")).hexdigest()[:16]
 
 
-def _with(templates: jinja2.Environment, name: str, use: Callable[[jinja2.Template], Made]) -> Made:
+def _source(templates: jinja2.Environment, name: str) -> tuple[str, str | None]:
+    """The text of a template and its file, without compiling it. Raises RenderError."""
+
+    def found() -> tuple[str, str | None]:
+        assert templates.loader is not None  # noqa: S101 - `environment` gave it one
+        text, file, _ = templates.loader.get_source(templates, name)
+        return text, file
+
+    return _with(name, found)
+
+
+def _with(name: str, use: Callable[[], Made]) -> Made:
+    """What is made of a template. Raises RenderError."""
     try:
-        return use(templates.get_template(name))
+        return use()
     except jinja2.TemplateSyntaxError as error:
         place = f"{error.filename or error.name}:{error.lineno}"
         said = f"the template is wrong: {(error.message or '').rstrip('.')}"
@@ -237,8 +247,8 @@ def printed(text: str, *, is_markup: bool) -> str:
 
 def is_own(templates: jinja2.Environment, name: str) -> bool:
     """Whether a template is digest's own and not somebody's in its place. Raises RenderError."""
-    found = _with(templates, name, lambda template: template.filename)
-    return found is not None and Path(found).parent == folder("templates")
+    _, file = _source(templates, name)
+    return file is not None and Path(file).parent == folder("templates")
 
 
 def marked(text: str, evidence: Iterable[Span], limit: int | None = None, *, style: str = "") -> Markup:
@@ -263,7 +273,11 @@ def _shown(text: str, evidence: Iterable[Span], limit: int | None) -> Iterable[t
     return segments(shown, (plain.placed(start, end) for start, end in evidence))
 
 
-def wrapped(text: str, width: int = 72) -> str:
+WIDTH = 72
+"""Columns of plain text."""
+
+
+def wrapped(text: str, width: int = WIDTH) -> str:
     """The text with each line broken that has more columns of a terminal than `width`.
 
     It goes on below its first word, which in an item of a list stands after "• ".
@@ -273,7 +287,7 @@ def wrapped(text: str, width: int = 72) -> str:
     return "\n".join([line if _fits(line, width) else _broken(line, width) for line in text.split("\n")])
 
 
-_MANY_COLUMNS = re.compile("[\u1100-\U0010ffff]")  # what is before has one column, or none
+_MANY_COLUMNS = re.compile("[^\0-\u10ff]")  # what is before has one column, or none
 _ONE_COLUMN = re.compile("[ -~\u00a1-\u00ac\u00ae-\u02ff\u2010-\u2027]*")
 
 

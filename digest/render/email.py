@@ -13,9 +13,10 @@ around the cards is filled in once for all mails that differ in their words alon
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import cached_property, lru_cache, partial
@@ -28,7 +29,7 @@ import jinja2
 from digest.core import frame
 from digest.core.addresses import http_url, joined, links, page
 from digest.core.feedback import Action
-from digest.core.frame import Frame, Kept, Piece
+from digest.core.frame import Blocks, Finish, Frame, Kept, Piece, Pieces
 from digest.core.highlight import Span, spans, why
 from digest.core.lines import one_line, shortened
 from digest.core.mailbox import Mailbox, parse
@@ -55,7 +56,7 @@ from digest.core.phrases import (
 )
 from digest.core.tex import readable
 from digest.errors import RenderError
-from digest.render import FEEDS, Finished, defined, is_own, marked, printed, render, starred, wrapped
+from digest.render import FEEDS, WIDTH, Finished, defined, is_own, marked, printed, render, starred, wrapped
 
 BUDGET = 80_000
 """Bytes of the HTML part, before transfer encoding."""
@@ -65,7 +66,8 @@ _CARDS = 10  # at least so many papers keep their abstract before the list of ti
 _KEPT = 4096  # cards of somebody's own template, about 10 KB each
 _KEPT_OF_OURS = 1 << 15  # most of whose lines are those of others, too
 _ROOM = 128_000_000  # bytes of these
-_MARKUP = "<>&\"'"
+_FRAMES = 1 << 10  # templates filled in with marks, of about 20 KB
+_MARKUP = re.compile("[<>&\"']")
 _SUBJECT_PARTS = 5
 _LONGEST_NAME = 80
 _LONGEST_TITLE = 200
@@ -74,6 +76,8 @@ _LONGEST_AUTHORS = 400
 _LONGEST_REASON = 300
 
 _OFFERED: tuple[tuple[str, Action], ...] = (("More like this", "like"), ("Less like this", "dislike"))
+
+_MARKED: tuple[Field, ...] = ("title", "author", "abstract")
 
 Form = Literal["html", "txt"]
 
@@ -105,16 +109,16 @@ class Evidence:
 class Card:
     """Something that is drawn by a template of its own, for either part when it is first wanted there."""
 
-    def __init__(self, draw: Callable[[Form], list[Piece]]) -> None:
+    def __init__(self, draw: Callable[[Form], Pieces]) -> None:
         self._draw = draw
 
     @cached_property
-    def html(self) -> list[Piece]:
+    def html(self) -> Pieces:
         """In the HTML."""
         return self._draw("html")
 
     @cached_property
-    def txt(self) -> list[Piece]:
+    def txt(self) -> Pieces:
         """In the plain text."""
         return self._draw("txt")
 
@@ -124,9 +128,9 @@ class Cards(tuple[Card, ...]):
 
     __slots__ = ()
 
-    def pieces(self, form: Form) -> list[Piece]:
+    def pieces(self, form: Form) -> list[Pieces]:
         """What they are in a part."""
-        return [piece for card in self for piece in (card.html if form == "html" else card.txt)]
+        return [card.html if form == "html" else card.txt for card in self]
 
 
 @dataclass(frozen=True)
@@ -135,11 +139,13 @@ class Values:
 
     words: dict[str, Any]  # texts, `Cards`, and lists and mappings of such
     given: dict[str, object]  # for templates of one's own
+    common: dict[str, Any] = field(default_factory=dict)  # the words of which there are few
+    encoded: dict[Form, list[bytes]] = field(default_factory=dict)  # parts, as they stand in a message
 
     @cached_property
     def flat(self) -> tuple[list[object], list[str], list[Cards]]:
         """What a template can tell of the words without printing them, and what it prints, in one order."""
-        shape: list[object] = []
+        shape: list[object] = [*self.common.values()]
         texts: list[str] = []
         cards: list[Cards] = []
 
@@ -168,31 +174,29 @@ class EmailRenderer:
         self._card = lru_cache(maxsize=_KEPT_OF_OURS)(self._new_card)
         self._foreign_card = lru_cache(maxsize=_KEPT)(self._new_foreign_card)
         self._item = lru_cache(maxsize=_KEPT)(self._new_item)
+        self._as_markup = lru_cache(maxsize=_KEPT)(_as_markup)
         self._constant = lru_cache(maxsize=_KEPT)(self._new_constant)
         self._shown = lru_cache(maxsize=_KEPT)(self._new_shown)
         self._frames: dict[tuple[object, ...], Frame] = {}
         self._read_for: tuple[object, ...] = ()
-        self._read: tuple[str, str, list[tuple[str, str]]] = "", "", []
+        self._read: tuple[str, str, tuple[tuple[str, str], ...]] = "", "", ()
         self._kept = Kept(_ROOM)
         self._ours: dict[str, bool] = {}
 
     def compose(self, profile: Profile, digest: Digest, recipient: str) -> bytes:
         """The message for one recipient, RFC 5322 with CRLF. Raises RenderError."""
-        html, txt, html_pieces = self._fitted(profile, digest, recipient)
-        parts = {
-            "plain": b"".join([piece.encoded for piece in self._pieces("email", "txt", txt)]),
-            "html": b"".join([piece.encoded for piece in html_pieces]),
-        }
+        html, txt = self._fitted(profile, digest, recipient)
+        parts = {"plain": self._encoded("txt", txt), "html": self._encoded("html", html)}
         return self._message(profile, digest, recipient, parts, stop_url=html.words["stop_url"])
 
     def compose_plainly(self, profile: Profile, digest: Digest, recipient: str) -> bytes:
         """The same bytes, made for this mail alone, each part as a whole. Raises RenderError."""
         alone = replace(self)
         parts = {
-            "plain": quoted_printable(alone.text(profile, digest, recipient)),
-            "html": quoted_printable(alone.html(profile, digest, recipient)),
+            "plain": [quoted_printable(alone.text(profile, digest, recipient))],
+            "html": [quoted_printable(alone.html(profile, digest, recipient))],
         }
-        stop_url = self._words(profile, digest, recipient)["stop_url"]
+        stop_url = self._stop_url(profile, recipient)
         return self._message(profile, digest, recipient, parts, stop_url=stop_url)
 
     def html(self, profile: Profile, digest: Digest, recipient: str = "") -> str:
@@ -204,7 +208,13 @@ class EmailRenderer:
         return self._page("txt", self._fitted(profile, digest, recipient)[1])
 
     def _message(
-        self, profile: Profile, digest: Digest, recipient: str, parts: dict[str, bytes], *, stop_url: str
+        self,
+        profile: Profile,
+        digest: Digest,
+        recipient: str,
+        parts: dict[str, list[bytes]],
+        *,
+        stop_url: str,
     ) -> bytes:
         sender, reader = mailbox(self.sender, "From"), mailbox(recipient, "To")
         key = sha256(f"{digest.id}\n{reader.address}".encode()).hexdigest()[:32]
@@ -226,35 +236,38 @@ class EmailRenderer:
 
     # --- what is shown ------------------------------------------------------------------------
 
-    def _fitted(self, profile: Profile, digest: Digest, recipient: str) -> tuple[Values, Values, list[Piece]]:
-        """What both parts show where the HTML shows the most that the budget allows, and the HTML."""
-        words, given = self._words(profile, digest, recipient), _given(profile, digest)
+    def _fitted(self, profile: Profile, digest: Digest, recipient: str) -> tuple[Values, Values]:
+        """What both parts show where the HTML shows the most that the budget allows."""
+        around = self._around(profile, digest, recipient)
         papers = sum(len(section.recommendations) for section in digest.sections)
         everything = papers + len(digest.overflow)
 
-        def fitted(extent: Extent) -> tuple[Values, list[Piece]]:
-            html = Values(words | self._contents(profile, digest, extent), given)
-            return html, self._pieces("email", "html", html)
+        def values(extent: Extent) -> Values:
+            return self._values(profile, digest, extent, around)
 
         def size(cards: int, titles: int) -> int:
-            return _size(fitted(Extent(_ABSTRACTS[-1], cards, titles))[1])
+            return self._size(values(Extent(_ABSTRACTS[-1], cards, titles)))
 
         for abstract in _ABSTRACTS:
-            html, pieces = fitted(Extent(abstract, papers, everything))
-            if _size(pieces) <= BUDGET:
-                return html, html, pieces
+            html = values(Extent(abstract, papers, everything))
+            if self._fits(html):
+                return html, html
         # What an interest chose stands at least by its title before anything of the overflow does.
         cards = max(_most(papers, lambda cards: size(cards, papers - cards)), min(papers, _CARDS))
         titles = _most(everything - cards, lambda titles: size(cards, titles))
         if not titles:
             cards = _most(cards, lambda cards: size(cards, 0))
-        html, pieces = fitted(Extent(abstract, cards, titles))
-        txt = self._contents(profile, digest, Extent(abstract, cards, everything))
-        return html, Values(words | txt, given), pieces
+        html = values(Extent(abstract, cards, titles))
+        return html, values(Extent(abstract, cards, everything))
 
-    def _words(self, profile: Profile, digest: Digest, recipient: str) -> dict[str, Any]:
+    def _stop_url(self, profile: Profile, recipient: str) -> str:
+        if not recipient or self.stop_link is None:
+            return ""
+        return http_url(self.stop_link(profile.name, recipient))
+
+    def _around(self, profile: Profile, digest: Digest, recipient: str) -> Values:
         """The words around the papers."""
-        archive_url, feeds, stop_url = "", [], ""
+        archive_url, feeds = "", []
         # A profile's and a digest's names need no escaping.
         if self._root and "archive" in profile.channels:
             archive_url = f"{self._root}/archive/{profile.name}/{digest.id}.html"
@@ -263,33 +276,35 @@ class EmailRenderer:
                 (FEEDS[form].label, f"{self._root}/feeds/{profile.name}/{FEEDS[form].file}")
                 for form in self.formats
             ]
-        if recipient and self.stop_link is not None:
-            stop_url = http_url(self.stop_link(profile.name, recipient))
         said = beats(digest)
         read = digest.reports, digest.told, digest.since, digest.issued_at
         if read != self._read_for:  # those of most digests of a run are the same
-            fallen = [(source_label(report.source), shortfall(report)) for report in gaps(digest)]
+            fallen = tuple([(source_label(report.source), shortfall(report)) for report in gaps(digest)])
             self._read_for, self._read = read, (coverage(digest), changes(digest), fallen)
         covered, changed, fallen = self._read
-        return {
-            "title": shortened(digest.title, _LONGEST_TITLE),
-            "name": profile.name,
-            "day": _weekday(digest.slot, profile.schedule.timezone if profile.schedule else None),
-            "heartbeat": " · ".join(said),
-            "beats": said,
-            "coverage": covered,
-            "catching_up": catching_up(digest),
-            "changes": changed,
-            "gaps": fallen,
-            "waiting": waiting(digest),
-            "too_old": too_old(digest),
-            "archive_url": archive_url,
-            "feeds": feeds,
-            "stop_url": stop_url,
-        }
+        return Values(
+            {
+                "title": shortened(digest.title, _LONGEST_TITLE),
+                "name": profile.name,
+                "beats": said,
+                "archive_url": archive_url,
+                "feeds": feeds,
+                "stop_url": self._stop_url(profile, recipient),
+            },
+            {"profile": profile, "digest": digest, "heartbeat": " · ".join(said)},
+            {
+                "day": _weekday(digest.slot, profile.schedule.timezone if profile.schedule else None),
+                "coverage": covered,
+                "catching_up": catching_up(digest),
+                "changes": changed,
+                "gaps": fallen,
+                "waiting": waiting(digest),
+                "too_old": too_old(digest),
+            },
+        )
 
-    def _contents(self, profile: Profile, digest: Digest, extent: Extent) -> dict[str, Any]:
-        """The papers, and what is to be said of how they are shown."""
+    def _values(self, profile: Profile, digest: Digest, extent: Extent, around: Values) -> Values:
+        """These words, the papers, and what is to be said of how they are shown."""
         sections = []
         left = extent.titles
         shares = _in_turn([len(section.recommendations) for section in digest.sections], extent.cards)
@@ -307,15 +322,16 @@ class EmailRenderer:
                         "titles": self._items(by_title),
                     }
                 )
-        papers = sum(len(section.recommendations) for section in digest.sections)
+        papers = sum([len(section.recommendations) for section in digest.sections])
         more = max(papers - extent.cards + len(digest.overflow) - extent.titles, 0)
-        return {
+        words = {
             "sections": sections,
             "titles": self._items(digest.overflow[:left]),
             "more": str(more) if more else "",
             "near_misses": Cards([self._item(item.paper, (), item.missing) for item in digest.near_misses]),
-            "note": _note(extent, papers, archived="archive" in profile.channels and bool(self._root)),
         }
+        note = _note(extent, papers, archived="archive" in profile.channels and bool(self._root))
+        return Values(around.words | words, around.given, {**around.common, "note": note})
 
     def _items(self, items: Sequence[Recommendation]) -> Cards:
         return Cards([self._item(item.paper, item.matches, ()) for item in items])
@@ -347,10 +363,15 @@ class EmailRenderer:
             ]
             # None if it is too long to be opened.
             if opinions := [(label, url) for label, url in links if url]:
-                yield Card(partial(self._asking, Values({"opinions": opinions}, _given(profile, digest))))
+                yield Card(
+                    partial(
+                        self._asking, Values({"opinions": opinions}, {"profile": profile, "digest": digest})
+                    )
+                )
 
-    def _asking(self, values: Values, form: Form) -> list[Piece]:
-        return [Piece(frame.joined(self._pieces("email_opinions", form, values)))]
+    def _asking(self, values: Values, form: Form) -> Pieces:
+        filled, texts, _ = self._filled("email_opinions", form, values)
+        return Pieces([Piece(filled.text(texts))])
 
     def _new_card(
         self,
@@ -361,8 +382,9 @@ class EmailRenderer:
         also: tuple[str, ...],
         abstract_limit: int,
     ) -> Card:
-        item = Evidence(paper, listings, tuple([Match("", *one) for one in found]), note)
-        return self._new("email_card", {}, partial(self._card_words, item, also, abstract_limit), "abstract")
+        matches = tuple([Match("", *one) for one in found])
+        words = self._card_words(Evidence(paper, listings, matches, note), also, abstract_limit)
+        return self._new("email_card", {}, words, "abstract")
 
     def _new_foreign_card(
         self,
@@ -376,27 +398,31 @@ class EmailRenderer:
         item = Evidence(paper, listings, matches, note)
         given = {"item": item, "paper": paper, "heading": heading, "abstract_limit": abstract_limit}
         also = tuple(name for name in item.interests if name != heading)
-        return self._new(
-            "email_card", given, partial(self._card_words, item, also, abstract_limit), "abstract"
-        )
+        return self._new("email_card", given, self._card_words(item, also, abstract_limit), "abstract")
 
     def _card_words(
-        self, item: Evidence, also: tuple[str, ...], abstract_limit: int, form: Form
-    ) -> dict[str, Any]:
+        self, item: Evidence, also: tuple[str, ...], abstract_limit: int
+    ) -> Callable[[Form], dict[str, Any]]:
         paper = item.paper
         authors, more_authors, stated, url, addresses = self._constant(paper, item.listings)
-        return {
-            "title": self._shown(form, paper.title, spans(item, "title"), _LONGEST_HEADING),
-            "authors": self._shown(form, authors, spans(item, "author"), _LONGEST_AUTHORS),
-            "more_authors": more_authors,
-            "stated": stated,
-            "url": url,
-            "abstract": self._shown(form, paper.abstract, spans(item, "abstract"), abstract_limit),
-            "addresses": addresses,
-            "reasons": _reasons(item),
-            "remark": item.note,
-            "also": also,
-        }
+        in_title, in_authors, in_abstract = (spans(item, name) for name in _MARKED)
+        reasons = _reasons(item)
+
+        def words(form: Form) -> dict[str, Any]:
+            return {
+                "title": self._shown(form, paper.title, in_title, _LONGEST_HEADING),
+                "authors": self._shown(form, authors, in_authors, _LONGEST_AUTHORS),
+                "more_authors": more_authors,
+                "stated": stated,
+                "url": url,
+                "abstract": self._shown(form, paper.abstract, in_abstract, abstract_limit),
+                "addresses": addresses,
+                "reasons": reasons,
+                "remark": item.note,
+                "also": also,
+            }
+
+        return words
 
     def _new_item(self, paper: Paper, matches: tuple[Match, ...], missing: tuple[str, ...]) -> Card:
         item = Evidence(paper, (), matches, "")
@@ -436,13 +462,13 @@ class EmailRenderer:
     ) -> Card:
         """A card, in which one word may be long; the words are all that a template of ours asks for."""
 
-        def draw(form: Form) -> list[Piece]:
+        def draw(form: Form) -> Pieces:
             values = Values(words(form), given)
             if self._is_ours(f"{name}.{form}.j2"):
                 frame_of_all = self._frame(name, form, values, apart)
-                return frame_of_all.filled_in_common(self._printed(form, values), self._kept)
+                return frame_of_all.in_common(self._printed(form, values), self._kept)
             text = self._rendered(name, form, given | values.words)
-            return [Piece(text if form == "html" else wrapped(text))]
+            return Pieces([Piece(text if form == "html" else wrapped(text))])
 
         return Card(draw)
 
@@ -454,22 +480,40 @@ class EmailRenderer:
         def shown(value: str | Cards) -> str:
             return Finished(frame.joined(value.pieces(form))) if isinstance(value, Cards) else value
 
-        text = self._rendered("email", form, values.given | _mapped(values.words, shown))
+        text = self._rendered("email", form, values.given | values.common | _mapped(values.words, shown))
         return (text if form == "html" else wrapped(text)).rstrip("\n") + "\n"
 
-    def _pieces(self, name: str, form: Form, values: Values) -> list[Piece]:
-        """A template in pieces."""
+    def _encoded(self, form: Form, values: Values) -> list[bytes]:
+        """The lines of a part as they stand in a message."""
+        found = values.encoded.get(form)
+        if found is None:
+            filled, texts, blocks = self._filled("email", form, values)
+            found = values.encoded[form] = filled.encoded(texts, blocks)
+        return found
+
+    def _fits(self, values: Values) -> bool:
+        # Encoded it is longer, and it will be asked for.
+        return sum(map(len, self._encoded("html", values))) <= BUDGET or self._size(values) <= BUDGET
+
+    def _size(self, values: Values) -> int:
+        """Bytes of the HTML."""
+        filled, texts, blocks = self._filled("email", "html", values)
+        return filled.size(texts, blocks)
+
+    def _filled(self, name: str, form: Form, values: Values) -> tuple[Frame, list[str], Blocks]:
+        """A template, and what is to be filled in."""
         blocks = [block.pieces(form) for block in values.flat[2]]
-        return self._frame(name, form, values).filled(self._printed(form, values), blocks)
+        return self._frame(name, form, values), self._printed(form, values), blocks
 
     def _printed(self, form: Form, values: Values) -> list[str]:
         texts = values.flat[1]
-        together = "".join(texts)
         if form == "txt":
-            return texts if together.isprintable() else [printed(text, is_markup=False) for text in texts]
-        if together.isprintable() and not any(sign in together for sign in _MARKUP):
+            is_plain = "".join(texts).isprintable()
+            return texts if is_plain else [printed(text, is_markup=False) for text in texts]
+        together = "".join(texts)
+        if not _MARKUP.search(together) and together.isprintable():
             return texts
-        return [text and printed(text, is_markup=True) for text in texts]
+        return [text if type(text) is Finished else self._as_markup(text) for text in texts]
 
     def _frame(self, name: str, form: Form, values: Values, apart: str | None = None) -> Frame:
         """A template, filled in before where that can be.
@@ -482,6 +526,8 @@ class EmailRenderer:
         key = (name, form, *values.flat[0])
         found = self._frames.get(key)
         if found is None:
+            if len(self._frames) >= _FRAMES:
+                self._frames.clear()
             found = self._frames[key] = self._new_frame(name, form, values, apart)
         return found
 
@@ -503,11 +549,10 @@ class EmailRenderer:
                 mark = frame.text_mark(number)
             return Finished(mark) if value else ""
 
-        given = {} if with_marks else values.given
+        given = values.common if with_marks else values.given | values.common
         text = self._rendered(name, form, given | _mapped(values.words, in_place))
-        return Frame(
-            text.rstrip("\n"), wrapped if form == "txt" else None, apart=None if apart is None else alone
-        )
+        finish = Finish(wrapped, WIDTH) if form == "txt" else None
+        return Frame(text.rstrip("\n"), finish, apart=None if apart is None else alone)
 
     def _is_ours(self, name: str) -> bool:
         found = self._ours.get(name)
@@ -545,8 +590,8 @@ def _flatten(values: Iterable[Any], shape: list[object], texts: list[str], cards
             _flatten(value.values() if kind is dict else value, shape, texts, cards)
 
 
-def _given(profile: Profile, digest: Digest) -> dict[str, object]:
-    return {"profile": profile, "digest": digest}
+def _as_markup(text: str) -> str:
+    return str(printed(text, is_markup=True))  # no Markup: what is joined to that is escaped, or slow
 
 
 def _reasons(item: Evidence) -> list[list[str]]:
@@ -560,10 +605,6 @@ def _mapped(value: Any, shown: Callable[[str | Cards], str]) -> Any:  # noqa: AN
     if isinstance(value, dict):
         return {name: _mapped(inner, shown) for name, inner in value.items()}
     return [_mapped(inner, shown) for inner in value]
-
-
-def _size(pieces: Iterable[Piece]) -> int:
-    return sum(piece.size for piece in pieces)
 
 
 @lru_cache(maxsize=64)
