@@ -112,7 +112,7 @@ class Desk:
         self._lessons: dict[CompiledInterest, str | None] = {}  # of that item
         self._judged = lru_cache(maxsize=_REMEMBERED)(self._judge_read)
         self._piles: dict[int, _Pile] = {}
-        self._candidates: dict[tuple[Any, ...], Candidate] = {}
+        self._known: dict[tuple[int, float, tuple[Term, ...]], tuple[Support, Candidate]] = {}
         self._weights: dict[tuple[int, Term], float] = {}
         self.expect(due)
 
@@ -201,29 +201,34 @@ class Desk:
     def _supported(
         self, interests: Sequence[CompiledInterest], number: int, *, are_near: bool = False
     ) -> Candidate:
-        """The evidence for a paper; it is the same for all whose interests find it by the same words."""
-        found = [
-            (
-                interest.interest.name,
-                interest.interest.weight,
-                tuple([term for term in interest.wanted if self._board.standing(term) >> number & 1]),
-                self._board.lacking(interest, number) if are_near else (),
-            )
-            for interest in interests
-        ]
-        key = (number, *found)
-        candidate = self._candidates.get(key)
-        if candidate is None:
-            if len(self._candidates) >= _EVIDENCE:
-                self._candidates.clear()
-            findings = self._board.findings[number]
-            candidate = supported(findings, [self._support(number, *one) for one in found])
-            self._candidates[key] = candidate
-        return candidate
+        """The evidence for a paper."""
+        supports = []
+        for compiled in interests:
+            terms = tuple([term for term in compiled.wanted if self._board.standing(term) >> number & 1])
+            missing = self._board.lacking(compiled, number) if are_near else ()
+            name = compiled.interest.name
+            support, candidate = self._evidence(number, compiled.interest.weight, terms)
+            supports.append(Support(name, _named(support.matches, name), support.parts, missing))
+        if len(supports) > 1:
+            return supported(self._board.findings[number], supports)
+        found, only = candidate.recommendation, supports[0]
+        recommendation = Recommendation(
+            found.paper, found.listings, found.score, only.matches, found.parts, only.missing
+        )
+        return Candidate(recommendation, (only.interest,))
 
-    def _support(
-        self, number: int, interest: str, weight: float, terms: tuple[Term, ...], missing: tuple[str, ...]
-    ) -> Support:
+    def _evidence(self, number: int, weight: float, terms: tuple[Term, ...]) -> tuple[Support, Candidate]:
+        """What words have to say for a paper, whatever the interest is called: nearly always, it is known."""
+        key = number, weight, terms
+        found = self._known.get(key)
+        if found is None:
+            if len(self._known) >= _EVIDENCE:
+                self._known.clear()
+            support = self._support(number, weight, terms)
+            found = self._known[key] = support, supported(self._board.findings[number], [support])
+        return found
+
+    def _support(self, number: int, weight: float, terms: tuple[Term, ...]) -> Support:
         findings = self._board.findings[number]
         weights = self._weights
         parts: dict[str, float] = {}
@@ -234,9 +239,9 @@ class Desk:
                 value = weights[number, term] = weigh(term, findings, self.corpus)
             parts[term.written] = parts.get(term.written, 0.0) + weight * value
             matches += [
-                Match(interest, term.written, name, start, end) for name, start, end in findings.places(term)
+                Match("", term.written, name, start, end) for name, start, end in findings.places(term)
             ]
-        return Support(interest, tuple(dict.fromkeys(matches)), ranked(parts), missing)
+        return Support("", tuple(dict.fromkeys(matches)), ranked(parts))
 
     def _considered(self, item: Due, some: Iterable[int]) -> Iterator[Candidate]:
         for number in some:
@@ -373,6 +378,10 @@ class Desk:
 
     def _judge_read(self, lesson: str, _known: int) -> Mapping[PaperId, Judged]:
         return self.ranker.judge(lesson, self._read[1])
+
+
+def _named(matches: Iterable[Match], interest: str) -> tuple[Match, ...]:
+    return tuple([Match(interest, *match[1:]) for match in matches])
 
 
 def _asks(item: Due) -> bool:

@@ -140,6 +140,8 @@ def select(
     limits = profile.limits
     earlier = list(waited)
     new = [held(item, limits) for item in considered]
+    if not earlier and not new:
+        return _NOTHING
     if len(new) > 1:
         new.sort(key=attrgetter("order"))
     wanted = [item for item in (*earlier, *new) if not item.recommendation.missing]
@@ -170,6 +172,9 @@ def select(
         waiting=tuple(beyond) if limits.overflow == "carry" else (),
         near_misses=tuple(sorted(out, key=order) if earlier else out)[: limits.near_misses],
     )
+
+
+_NOTHING = Selection((), (), (), ())
 
 
 def _has_room(items: Sequence[Recommendation], quota: int | None) -> bool:
