@@ -14,7 +14,6 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache, cached_property, lru_cache, partial
-from importlib.metadata import version
 from pathlib import Path
 from threading import Lock
 from time import monotonic
@@ -98,11 +97,11 @@ class App:
         from digest.store.lock import locked, make_folder
         from digest.store.store import Store
 
-        make_folder(self.config.data_dir)
         if lock:
             with locked(self.config.data_dir, wait=wait), closing(Store(self.config.database)) as store:
                 yield store
         else:
+            make_folder(self.config.data_dir)
             with closing(Store(self.config.database)) as store:
                 yield store
 
@@ -435,14 +434,18 @@ class App:
     def _look(self) -> str:
         """What changes the look of everything that is published; made without loading a template engine."""
         folders = [resources.folder("templates"), *filter(None, [self.config.templates])]
+        templates = [path for one in folders for path in sorted(one.glob("*.j2"))]
+        stamps = tuple((path, (stat := path.stat()).st_mtime_ns, stat.st_size) for path in templates)
+        return _hash_of_files(self._visible, stamps)
+
+    @cached_property
+    def _visible(self) -> str:
+        """A hash of what can be seen of the configuration."""
         shown = [
             (one.name, one.title, one.channels, one.schedule, [interest.name for interest in one.interests])
             for one in self.config.profiles
         ]
-        templates = [path for one in folders for path in sorted(one.glob("*.j2"))]
-        stamps = tuple((path, (stat := path.stat()).st_mtime_ns, stat.st_size) for path in templates)
-        told = repr((_version(), self.config.feeds, shown, _contents(stamps)))
-        return hashlib.sha256(told.encode(errors="surrogatepass")).hexdigest()
+        return _hash((resources.version(), self.config.feeds, shown))
 
     def find_papers(
         self,
@@ -555,7 +558,7 @@ class App:
     def user_agent(self) -> str:
         """Who asks, honestly, with a contact where one was given (RFC 9110, 10.1.5)."""
         contact = f" (+mailto:{self.config.contact})" if self.config.contact else ""
-        return f"digest/{version('digest')}{contact}"
+        return f"digest/{resources.version()}{contact}"
 
 
 def _copy(original: Path, copy: Path) -> None:
@@ -570,15 +573,14 @@ def _copy(original: Path, copy: Path) -> None:
         raise StoreError(message, place=str(original), remedy=remedy) from error
 
 
-@cache
-def _version() -> str:
-    return version("digest")
+def _hash(value: object) -> str:
+    return hashlib.sha256(repr(value).encode(errors="surrogatepass")).hexdigest()
 
 
 @lru_cache(maxsize=1)
-def _contents(stamps: tuple[tuple[Path, int, int], ...]) -> list[tuple[str, bytes]]:
-    """Files by name, read again when their time or size is another: each beat asks for all templates."""
-    return [(path.name, path.read_bytes()) for path, _, _ in stamps]
+def _hash_of_files(also: str, stamps: tuple[tuple[Path, int, int], ...]) -> str:
+    """A hash of files, read again when their time or size is another: each beat asks for all templates."""
+    return _hash((also, [(path.name, path.read_bytes()) for path, _, _ in stamps]))
 
 
 def _of_recipients(profile: Profile, stopped: Mapping[str, datetime]) -> dict[str, datetime]:
@@ -614,7 +616,7 @@ def read(address: str, *, captured_on: date | None) -> Reading:
 
     is_remote = urlsplit(address).scheme in {"http", "https"}
     url = address if is_remote else Path(address).expanduser().absolute().as_uri()
-    with closing(Fetchers(f"digest/{version('digest')}")) as fetcher:
+    with closing(Fetchers(f"digest/{resources.version()}")) as fetcher:
         page = fetcher.fetch(Request(url), now=now())
     assert page is not None  # noqa: S101 - a request without validators is never answered by "unchanged"
     return read_page(page, readers(), captured_on=captured_on)

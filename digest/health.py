@@ -11,7 +11,7 @@ from digest.config import Config, EmailTable
 from digest.core import slots
 from digest.core.model import DeliveryState, Profile, SourceReport
 from digest.errors import AGAIN
-from digest.sending import MOST_COPIES
+from digest.sending import MOST_COPIES, OPEN
 
 if TYPE_CHECKING:
     from digest.store.outbox import Pile
@@ -22,16 +22,6 @@ _OVERDUE = timedelta(hours=1)
 
 PATIENCE = timedelta(days=2)
 """How long a source or a server may fail before somebody should look."""
-
-OPEN = (
-    DeliveryState.FAILED,
-    DeliveryState.UNCERTAIN,
-    DeliveryState.PLANNED,
-    DeliveryState.DEFERRED,
-    DeliveryState.SENDING,
-    DeliveryState.HANDING_OVER,
-)
-"""The states of deliveries that are not done with."""
 
 
 def summary(config: Config, store: Store, *, at: datetime, since: datetime) -> dict[str, object]:

@@ -56,7 +56,7 @@ from digest.errors import (
 )
 from digest.ports import Fetcher, Mailer, Plan, Publisher, Renderer, Source, Store
 from digest.redaction import redacted
-from digest.sending import Dispatched, WayOut, send, settle
+from digest.sending import OPEN, Dispatched, WayOut, send, settle
 
 _PATIENCE = timedelta(days=2)
 """How long a source may fail before a digest is made for that alone."""
@@ -611,6 +611,8 @@ def dispatch(
     store: Store, profiles: Sequence[Profile], outputs: Outputs, *, clock: Callable[[], datetime]
 ) -> Generator[Dispatched]:
     """Hand over everything that is due, and say how each delivery went; it may be left in between."""
+    if not store.counts(*OPEN):
+        return  # as at most beats of a daemon: the questions below would be half of what a beat costs
     store.recover(clock())
     by_name = {profile.name: profile for profile in profiles}
     for failed in store.listed(DeliveryState.FAILED):

@@ -6,6 +6,7 @@ Its implementations are found by name through the entry points of `digest.plugin
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Container, Generator, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Protocol, TypeVar
@@ -250,6 +251,9 @@ class Store(Protocol):
     def newest_summaries(self, limit: int) -> tuple[Summary, ...]:
         """What the digests that were made last hold, newest first, whosever they are."""
 
+    def newest_issues(self, limit: int) -> Sequence[tuple[str, datetime]]:
+        """The ids of the digests that were made last, whosever they are, and when they were."""
+
     def digests(self, ids: Sequence[str]) -> Mapping[str, Digest]:
         """The digests of these ids."""
 
@@ -296,6 +300,9 @@ class Store(Protocol):
 
     def listed(self, *states: DeliveryState) -> tuple[Delivery, ...]:
         """What `deliveries` gives, without the messages."""
+
+    def counts(self, *states: DeliveryState) -> Counter[DeliveryState]:
+        """How many deliveries are in each of these states; empty where there is none."""
 
     def recover(self, now: datetime) -> int:
         """Put right what a killed run left behind; gives how many deliveries are uncertain now."""

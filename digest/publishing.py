@@ -55,8 +55,8 @@ def complete(
     `look` is one word for all that files are made with beside digests; `shared` makes what profiles share
     from the newest digests of all. Raises RenderError, DeliveryError, StoreError.
     """
-    newest = store.newest_summaries(_LOOKED_AT)
-    made = f"{look} {hashlib.sha256(repr([(one.id, one.issued_at) for one in newest]).encode()).hexdigest()}"
+    newest = sorted(store.newest_issues(_LOOKED_AT))
+    made = f"{look} {hashlib.sha256(repr(newest).encode()).hexdigest()}"
     before = publisher.read(MADE).decode(errors="replace")
     wanted = [(one, channel) for one in profiles for channel in renderers if channel in one.channels]
     there = {channel: publisher.folders(channel) for channel in renderers}

@@ -18,7 +18,6 @@ from functools import cache, partial
 
 from digest.core import mailbox
 from digest.core.backoff import wait
-from digest.core.message import message_id
 from digest.core.model import Channel, Delivery, DeliveryState
 from digest.errors import (
     ConfigError,
@@ -41,6 +40,16 @@ _UNTIL_IT_IS_THERE = timedelta(minutes=5)
 
 MOST_COPIES = 3
 """How often a message goes out whose answer is lost each time; then somebody has to decide."""
+
+OPEN = (
+    DeliveryState.FAILED,
+    DeliveryState.UNCERTAIN,
+    DeliveryState.PLANNED,
+    DeliveryState.DEFERRED,
+    DeliveryState.SENDING,
+    DeliveryState.HANDING_OVER,
+)
+"""The states of deliveries that are not done with."""
 
 _TRIES = 3
 
@@ -148,6 +157,8 @@ def _resolve(store: Store, channel: Channel, way: WayOut, now: datetime) -> Iter
             if delivery.not_before is not None and delivery.not_before > now and not may_be_soon:
                 continue
             if way.mailbox is not None:
+                from digest.core.message import message_id  # what reads mails takes 5 ms to load
+
                 try:
                     if box is None:
                         box = way.mailbox()

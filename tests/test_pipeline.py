@@ -716,6 +716,16 @@ def test_whoever_flies_west_has_one_digest_a_day(store: Store) -> None:
     assert titles(next_) == ["Swin two"]
 
 
+def test_a_profile_is_due_when_its_next_slot_has_come(store: Store) -> None:
+    daily = replace(READER, schedule=DAILY)
+    six = NOON - 6 * HOUR  # seven in Berlin
+    assert pipeline.is_due(store, daily, six)
+    assert len(compose(store, daily, at=six)) == 1
+    assert not pipeline.is_due(store, daily, six)
+    assert not pipeline.is_due(store, daily, six + 23 * HOUR)
+    assert pipeline.is_due(store, daily, six + DAY)
+
+
 def test_after_a_clock_was_years_ahead_digests_go_on_with_the_next_slot(store: Store) -> None:
     daily = replace(READER, schedule=Schedule((time(7),), tuple(range(7)), "UTC"))
     store.add(listings(paper("Swin")), (), report())

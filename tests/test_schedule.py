@@ -6,8 +6,10 @@ import os
 import resource
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from datetime import UTC, datetime, time, timedelta, tzinfo
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -29,6 +31,7 @@ from digest.core.backoff import wait
 from digest.core.model import Progress, Schedule
 from digest.orders import Orders
 from digest.store.lock import locked
+from digest.store.store import Store
 
 
 @pytest.fixture
@@ -271,6 +274,47 @@ def test_a_machine_without_another_file_to_open_is_asked_again(
     assert "Too many open files" in capsys.readouterr().err
     heart.tick()
     assert "SwinLeaf" in (tmp_path / "public" / "feeds" / "me" / "atom.xml").read_text(encoding="utf-8")
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_template_that_is_no_file_is_told_until_it_is_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "extra.j2").symlink_to("nowhere")
+    heart, _, _ = heart_of(configure(tmp_path, extra='templates = "mine"\n[schedule]'))
+    heart.tick()
+    assert "No such file or directory" in capsys.readouterr().err
+    (tmp_path / "mine" / "extra.j2").unlink()
+    heart.tick()
+    assert (tmp_path / "public" / "archive" / "me" / "index.html").exists()
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_beat_with_nothing_to_do_waits_for_nobody_who_writes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    heart, _, _ = heart_of(configure(tmp_path, extra="[schedule]"))
+    heart.tick()
+    capsys.readouterr()
+    with closing(sqlite3.connect(tmp_path / "data" / "digest.db")) as other:
+        other.execute("BEGIN IMMEDIATE")
+        heart.tick()
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.usefixtures("clock")
+def test_another_database_in_the_place_of_the_one_that_was_is_noticed(tmp_path: Path) -> None:
+    heart, _, _ = heart_of(configure(tmp_path, extra="[schedule]"))
+    (tmp_path / "inbox" / "page.txt").write_text(SWIN_PAGE, encoding="utf-8")
+    heart.tick()
+    path = tmp_path / "data" / "digest.db"
+    path.unlink()
+    Store(f"sqlite:///{path}").close()
+    heart.tick()
+    with closing(Store(f"sqlite:///{path}")) as store:
+        assert store.paper_count() == 3
 
 
 def test_another_configuration_is_asked_for_the_login_at_once(

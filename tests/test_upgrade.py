@@ -380,6 +380,16 @@ def test_a_row_that_names_one_that_is_gone_is_damage(tmp_path: Path) -> None:
         examine(f"sqlite:///{path}")
 
 
+def test_a_table_of_somebody_else_that_cannot_be_looked_through_is_told(tmp_path: Path) -> None:
+    path = made(tmp_path / "digest.db", schema.HEAD)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE notes (paper TEXT REFERENCES papers (title))")
+        connection.execute("INSERT INTO notes VALUES ('Swin')")
+        connection.commit()
+    with pytest.raises(StoreError, match="foreign key mismatch"):
+        examine(f"sqlite:///{path}")
+
+
 @pytest.mark.parametrize(
     "url", ["nonsense", "oracle+nothing://x", "postgresql+psycopg://nobody@127.0.0.1:1/none"]
 )

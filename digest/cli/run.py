@@ -133,10 +133,11 @@ class Work:
 
     def dispatch(self, channels: Container[Channel] | None = None) -> int:
         """Hand over what is due, by these channels or all; gives the exit code."""
-        from digest.sending import OF_THE_SERVER
+        from digest.sending import OF_THE_SERVER, OPEN
 
         done = self._app.dispatch(self._store, at=self._at, pause=self._stop.wait, channels=channels)
-        waiting = self._store.count(DeliveryState.PLANNED)
+        begun = self._store.counts(*OPEN)
+        waiting = begun[DeliveryState.PLANNED]
         with closing(done), self._telling.progress("Delivering", total=waiting) as count:
             for one in done:
                 count(one.delivery.profile)
@@ -149,7 +150,9 @@ class Work:
                 self._count(delivered=one.state == DeliveryState.SENT, not_delivered=one.error is not None)
                 if self._stop.is_set():
                     break
-        self._telling.left(self._store.count(DeliveryState.PLANNED), self._at)
+        if begun:  # else nothing was there that could be left
+            left = self._store.counts(DeliveryState.PLANNED)
+            self._telling.left(left[DeliveryState.PLANNED], self._at)
         return self.code
 
     def _count(self, **more: int) -> None:

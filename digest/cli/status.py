@@ -57,7 +57,7 @@ class _State(NamedTuple):
 @options.as_json
 def status(config: str | None, at: str | None, *, as_json: bool) -> None:
     """What ran, what is owed, what failed, and what to do."""
-    from digest.health import OPEN
+    from digest.sending import OPEN
 
     app = options.load(config)
     now = options.instant(at, app.config.timezone)
@@ -74,6 +74,7 @@ def status(config: str | None, at: str | None, *, as_json: bool) -> None:
 
 def _look(app: App, store: Store, now: datetime) -> _State:
     from digest import health
+    from digest.sending import OPEN
 
     last, read = store.last_run(), health.reports(app.config, store)
     return _State(
@@ -85,7 +86,7 @@ def _look(app: App, store: Store, now: datetime) -> _State:
         made=store.all_progress(),
         stopped=app.all_stopped(store),
         overdue=health.overdue(app.config.profiles, store, at=now, since=now),
-        piles=store.piles(*health.OPEN),
+        piles=store.piles(*OPEN),
     )
 
 

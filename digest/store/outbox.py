@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import case, func, literal, or_, select, true, update
+from sqlalchemy import bindparam, case, func, literal, or_, select, true, update
 
 from digest.core.model import Channel, Delivery, DeliveryState
 from digest.store import records
@@ -18,6 +19,11 @@ _OPEN = (DeliveryState.PLANNED, DeliveryState.DEFERRED)
 
 _ANEW = {"state": DeliveryState.PLANNED, "attempts": 0, "lost": 0, "error": None, "not_before": None}
 
+_COUNTS = (
+    select(deliveries.c.state, func.count())
+    .where(deliveries.c.state.in_(bindparam("states", expanding=True)))
+    .group_by(deliveries.c.state)
+)
 _LEASE = 3600  # seconds; SMTP's steps and its final answer take 20 minutes at most
 _UNTIL_IT_IS_THERE = 300  # seconds that a message may take to the mailbox in which it is looked for
 _LONGEST_WAIT = 86_400  # seconds; what waits for longer was put off by a clock that was wrong
@@ -169,12 +175,11 @@ class Outbox(Database):
         with self._reading() as connection:
             return tuple(records.delivery(row) for row in connection.execute(query).mappings())
 
-    def count(self, state: DeliveryState) -> int:
-        """How many deliveries are in this state."""
-        query = select(func.count()).where(deliveries.c.state == state)
+    def counts(self, *states: DeliveryState) -> Counter[DeliveryState]:
+        """How many deliveries are in each of these states; empty where there is none."""
         with self._reading() as connection:
-            number: int = connection.execute(query).scalar_one()
-        return number
+            rows = connection.execute(_COUNTS, {"states": states})
+            return Counter({DeliveryState(state): number for state, number in rows})
 
     def piles(self, *states: DeliveryState) -> tuple[Pile, ...]:
         """The deliveries in these states, counted; the oldest first."""
