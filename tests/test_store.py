@@ -146,6 +146,23 @@ def test_two_papers_of_one_title_stay_two(store: Store) -> None:
     assert len(store.papers_since()) == 2
 
 
+@pytest.mark.parametrize("arxiv", ["2611.90001", None])
+def test_two_papers_of_one_title_and_other_authors_stay_two_whatever_is_known_of_them(
+    store: Store, arxiv: str | None
+) -> None:
+    one = replace(paper("Editorial", arxiv=arxiv), authors=("Ada Leaf",))
+    other = replace(paper("Editorial"), authors=("Bo Twig", "Cy Root"))
+    assert store.add(listings(one, other), (), report()).new == 2
+    store.add(listings(other), (), report())
+    assert store.add(listings(replace(other, doi="10.1000/x"), one), (), report()).new == 0
+    kept = {found.paper.authors: found.paper for found in store.papers_since()}
+    assert kept.keys() == {("Ada Leaf",), ("Bo Twig", "Cy Root")}
+    assert kept["Bo Twig", "Cy Root"].doi == "10.1000/x"
+    items = [recommend(found.listings[0]) for found in store.papers_since()]
+    assert store.save("me", Progress(NOON, 2), digest(items[0]), ())
+    assert [one.paper for one in store.papers_since(not_shown_to="me")] == [items[1].paper]
+
+
 def test_two_records_that_turn_out_to_be_one_paper_become_one(store: Store) -> None:
     by_title, by_doi = paper("Swin in the Journal"), paper("Swin in a Journal", doi="10.1234/swin")
     store.add(listings(by_title, by_doi), (), report())
@@ -282,6 +299,8 @@ def test_a_summary_says_what_a_digest_holds_without_reading_it(store: Store) -> 
     assert store.summaries("me") == (bare.summary, full.summary)
     assert [summary.profile for summary in store.newest_summaries(9)] == ["me", "me", "you"]
     assert store.newest_summaries(1) == (bare.summary,)
+    assert store.newest_issues(1) == [("later", NOON + HOUR)]
+    assert sorted(store.newest_issues(9)) == [("later", NOON + HOUR), (full.id, NOON), ("yours", NOON)]
     assert store.digests([full.id, "unknown"]) == {full.id: full}
     assert (full.summary.papers, bare.summary.papers) == (3, 0)
 
@@ -333,6 +352,8 @@ def test_the_outbox_goes_from_planned_to_sent(store: Store) -> None:
     store.mark(again.id, DeliveryState.SENT)
     assert [d.channel for d in store.deliveries(DeliveryState.PLANNED)] == ["feeds"]
     assert [d.state for d in store.deliveries()] == ["sent", "planned"]
+    assert store.counts(*DeliveryState) == {"sent": 1, "planned": 1}
+    assert not store.counts(DeliveryState.FAILED, DeliveryState.DEFERRED)
 
 
 def test_after_a_kill_what_was_not_handed_over_is_planned_and_the_rest_uncertain(store: Store) -> None:
@@ -742,3 +763,28 @@ def test_who_only_looks_waits_for_nobody_who_writes(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/digest.db"
     with closing(Store(url)) as writer, writer._writing(), closing(Store(url)) as reader:  # noqa: SLF001
         assert reader.access() == ()
+
+
+def test_a_damaged_value_is_damage(tmp_path: Path) -> None:
+    path = tmp_path / "digest.db"
+    with closing(Store(f"sqlite:///{path}")) as store:
+        store.add(listings(paper("Swin")), (), report())
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("UPDATE papers SET authors = '['")
+            connection.commit()
+        with pytest.raises(StoreError, match="the database file is damaged"):
+            store.papers_since()
+
+
+def test_what_was_shown_is_known_among_more_new_papers_than_one_question_takes(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("digest.store.digests.CHUNK", 2)
+    store.add(listings(paper("Old Swin")), (), report())
+    (old,) = store.papers_since()
+    before = store.revision()
+    store.add(listings(*(paper(f"Swin {number}") for number in range(4))), (), report())
+    new, *_ = store.papers_since(revision=before)
+    made = digest(*(recommend(one.listings[0]) for one in (old, new)))
+    assert store.save("me", Progress(NOON, 5), made, ())
+    assert store.shown(["me", "you", "they"], revision=before) == {"me": {new.paper.id}}

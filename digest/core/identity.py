@@ -108,7 +108,15 @@ def _folded(text: str) -> str:
 
 def title_id(title: str) -> PaperId:
     """The identifier of a paper of which only the title is known."""
-    key = normalised_title(title) or " ".join(title.split())  # a title may be all signs: "???"
+    return _hashed(normalised_title(title) or " ".join(title.split()))  # a title may be all signs: "???"
+
+
+def byline_id(paper: Paper) -> PaperId:
+    """The identifier of a paper of which only title and authors are known, where another has its title."""
+    return _hashed("\n".join(map(normalised_title, (paper.title, *paper.authors))))
+
+
+def _hashed(key: str) -> PaperId:
     digest = hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()
     return PaperId(f"title:{digest[:24]}")
 
@@ -214,7 +222,7 @@ def may_merge(known: Paper, met: Paper, *, by_title: bool) -> bool:
     Otherwise they are, if nothing contradicts it: a preprint and the article, a submission under
     review and the preprint, or a line of a page that prints titles alone.
     """
-    if not by_title or known.id == met.id:
+    if not by_title or (known.id == met.id and not is_bare(met.id)):
         return True
     if _places(known) & _places(met):
         return False
@@ -273,8 +281,9 @@ _EVER = date.min
 
 def _by_trust(names: Iterable[PaperId]) -> tuple[PaperId, ...]:
     """Identifiers, each once, the most trusted first; a title's only where there is no other."""
-    known = [name for name in dict.fromkeys(names) if not is_bare(name)] or list(dict.fromkeys(names))
-    return tuple(sorted(known, key=_trust))
+    every = list(dict.fromkeys(names))
+    known = [name for name in every if not is_bare(name)]
+    return tuple(sorted(known, key=_trust) or every[:1])
 
 
 def _trust(name: PaperId) -> int:

@@ -149,7 +149,7 @@ class Papers(Database):
         would take longer than all else that a day's papers ask for.
         """
         revision, new = self._revision(connection), 0
-        stored = self._stored(connection, {name for paper in met for name in identity.aliases(paper)})
+        stored = self._stored(connection, {name for paper in met for name in _names(paper)})
         keys = [0] * len(met)
         rows: dict[int, dict[str, Any]] = {}  # by place: papers that are still to be written …
         waiting: dict[PaperId, int] = {}  # … and their names
@@ -159,21 +159,23 @@ class Papers(Database):
             for place, key in zip(rows, connection.execute(made, [*rows.values()]).scalars(), strict=True):
                 keys[place] = key
             self._name(connection, {name: keys[place] for name, place in waiting.items()})
-            stored.update(self._stored(connection, waiting))
-            rows.clear()
-            waiting.clear()
 
         for place, paper in enumerate(met):
-            names = identity.aliases(paper)
+            names = _names(paper)
             if not waiting.keys().isdisjoint(names):
                 write()
+                stored |= self._stored(connection, waiting)
+                rows.clear()
+                waiting.clear()
             known = self._known(paper, stored)
             if not known:
                 revision += 1
                 new += 1
+                # What shares its title with another and has no identifier is known by its authors as well.
+                its = replace(paper, id=identity.byline_id(paper)) if paper.id in stored else paper
                 row = {"revision": revision, "first_seen": records.seconds(now)}
-                rows[place] = row | records.paper_row(paper)
-                waiting |= {name: place for name in names if name not in stored}
+                rows[place] = row | records.paper_row(its)
+                waiting |= {name: place for name in identity.aliases(its) if name not in stored}
                 continue
             key = keys[place] = min(known)
             revision += self._merge(connection, paper, known, stored, revision + 1)
@@ -194,7 +196,7 @@ class Papers(Database):
 
     def _known(self, paper: Paper, stored: Mapping[PaperId, RowMapping]) -> dict[int, Paper]:
         """What is stored of a paper, by key, the oldest first."""
-        rows = {name: stored[name] for name in identity.aliases(paper) if name in stored}
+        rows = {name: stored[name] for name in _names(paper) if name in stored}
         known: dict[int, Paper] = {}
         for name, row in sorted(rows.items(), key=lambda item: item[1]["id"]):
             if row["id"] not in known:
@@ -387,7 +389,7 @@ class Papers(Database):
     def known(self, met: Paper) -> Paper | None:
         """What is stored of a paper."""
         with self._reading() as connection:
-            stored = self._stored(connection, identity.aliases(met))
+            stored = self._stored(connection, _names(met))
         return next(iter(self._known(met, stored).values()), None)
 
     def _papers(self, query: Any) -> tuple[StoredPaper, ...]:  # noqa: ANN401 - a select of papers
@@ -409,6 +411,11 @@ class Papers(Database):
             own = tuple(records.listing(item, paper) for item in found[row["id"]])
             result.append(StoredPaper(paper, own, records.instant(row["first_seen"])))
         return tuple(result)
+
+
+def _names(paper: Paper) -> tuple[PaperId, ...]:
+    """Every identifier under which a paper may be stored."""
+    return (*identity.aliases(paper), identity.byline_id(paper))
 
 
 def _not_shown_to(profile: str) -> ColumnElement[bool]:

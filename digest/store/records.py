@@ -52,14 +52,14 @@ def optional_instant(stored: int | None) -> datetime | None:
     return None if stored is None else instant(stored)
 
 
+_PAPER_FIELDS = tuple(field.name for field in fields(Paper) if field.name != "id")
 _PAPER_LISTS = ("authors", "categories", "keywords", "identifiers")
 _PAPER_DAYS = ("published", "updated")
 
 
 def paper_row(paper: Paper) -> dict[str, Any]:
     """The columns of a paper; its identifier is called `paper_id` there."""
-    row = asdict(paper)
-    row["paper_id"] = row.pop("id")
+    row: dict[str, Any] = {"paper_id": paper.id} | {name: getattr(paper, name) for name in _PAPER_FIELDS}
     for name in _PAPER_LISTS:
         row[name] = list(row[name])
     for name in _PAPER_DAYS:
@@ -69,15 +69,17 @@ def paper_row(paper: Paper) -> dict[str, Any]:
 
 def paper(row: Row) -> Paper:
     """The paper in a row."""
-    # A snapshot of before migration 0002 has no identifiers.
-    values: dict[str, Any] = {
-        field.name: row.get(field.name) for field in fields(Paper) if field.name != "id"
-    }
+    values: dict[str, Any] = {name: row[name] for name in _PAPER_FIELDS}
     for name in _PAPER_LISTS:
         values[name] = tuple(values[name] or ())
     for name in _PAPER_DAYS:
         values[name] = None if values[name] is None else date.fromisoformat(values[name])
     return Paper(id=PaperId(row["paper_id"]), **values)
+
+
+def _kept(content: dict[str, Any]) -> Paper:
+    """A paper that was kept as JSON: before migration 0002 it had no identifiers."""
+    return paper(dict.fromkeys(_PAPER_FIELDS) | content)
 
 
 def listing_row(listing: Listing) -> dict[str, Any]:
@@ -127,7 +129,7 @@ def recommendation_row(recommendation: Recommendation) -> dict[str, Any]:
 
 def recommendation(row: Row) -> Recommendation:
     """The recommendation in a row that was joined with its snapshot."""
-    of = paper(row["content"]["paper"])
+    of = _kept(row["content"]["paper"])
     return Recommendation(
         paper=of,
         listings=tuple(listing(item, of) for item in row["content"]["listings"]),
@@ -164,7 +166,7 @@ def judgement_row(judgement: Judgement) -> dict[str, Any]:
 
 def judgement(row: Row) -> Judgement:
     """The judgement in a row."""
-    return Judgement(paper(row["paper"]), Opinion(row["opinion"]), instant(row["at"]))
+    return Judgement(_kept(row["paper"]), Opinion(row["opinion"]), instant(row["at"]))
 
 
 def report_row(report: SourceReport) -> dict[str, Any]:
