@@ -20,6 +20,7 @@ from digest.errors import ConfigError
 from digest.ports import Secret
 
 T = TypeVar("T")
+Table = TypeVar("Table", bound=BaseModel)
 _LONGEST = 60  # characters of a value that is shown
 _SECRETS = ("password", "proxy_password", "key", "token")
 
@@ -35,10 +36,10 @@ class SourceConfig:
     keys: tuple[Key, ...]
 
 
-def checked(model: type[T], document: Document, folder: Path) -> T:
+def checked(model: type[Table], document: Document, folder: Path) -> Table:
     """The values of a file as its table. Raises ConfigError."""
     try:
-        return TypeAdapter(model).validate_python(document.values, context=folder)
+        return model.model_validate(document.values, context=folder)
     except ValidationError as error:
         raise _config_error(error, model, document, ()) from None
 
