@@ -108,16 +108,17 @@ def _folded(text: str) -> str:
 
 def title_id(title: str) -> PaperId:
     """The identifier of a paper of which only the title is known."""
-    return _hashed(normalised_title(title) or " ".join(title.split()))  # a title may be all signs: "???"
+    return _of_title(title)
 
 
 def byline_id(paper: Paper) -> PaperId:
     """The identifier of a paper of which only title and authors are known, where another has its title."""
-    return _hashed("\n".join(map(normalised_title, (paper.title, *paper.authors))))
+    return _of_title(paper.title, *map(normalised_title, paper.authors))
 
 
-def _hashed(key: str) -> PaperId:
-    digest = hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()
+def _of_title(title: str, *more: str) -> PaperId:
+    key = normalised_title(title) or " ".join(title.split())  # a title may be all signs: "???"
+    digest = hashlib.sha256("\n".join((key, *more)).encode(errors="surrogatepass")).hexdigest()
     return PaperId(f"title:{digest[:24]}")
 
 

@@ -197,11 +197,13 @@ class Papers(Database):
     def _known(self, paper: Paper, stored: Mapping[PaperId, RowMapping]) -> dict[int, Paper]:
         """What is stored of a paper, by key, the oldest first."""
         rows = {name: stored[name] for name in _names(paper) if name in stored}
+        byline = identity.byline_id(paper) if identity.is_bare(paper.id) else None
         known: dict[int, Paper] = {}
         for name, row in sorted(rows.items(), key=lambda item: item[1]["id"]):
             if row["id"] not in known:
                 found = records.paper(row)
-                if identity.may_merge(found, paper, by_title=identity.is_bare(name)):
+                by_title = identity.is_bare(name) and name != byline
+                if identity.may_merge(found, paper, by_title=by_title):
                     known[row["id"]] = found
         return known
 
