@@ -6,11 +6,12 @@ import asyncio
 import gzip
 import hashlib
 import os
+import ssl
 import zlib
 from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import ClassVar
 
 import httpx
 import pytest
+import trustme
 from sites import NOW
 
 from digest.core.model import Pace, Page, Request
@@ -614,19 +616,53 @@ class _Papers(BaseHTTPRequestHandler):
         """Keep quiet."""
 
 
-def test_a_real_server_is_fetched_from_and_then_asked_whether_anything_changed() -> None:
-    with HTTPServer(("127.0.0.1", 0), _Papers) as server:
+@contextmanager
+def serving(handler: type[BaseHTTPRequestHandler], tls: ssl.SSLContext | None = None) -> Iterator[int]:
+    with HTTPServer(("127.0.0.1", 0), handler) as server:
+        if tls:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         thread = Thread(target=server.serve_forever, daemon=True)
         thread.start()
-        fetcher = HttpFetcher(user_agent="digest")
-        url = f"http://127.0.0.1:{server.server_port}/"
+        yield server.server_port
+        server.shutdown()
+        thread.join()
+
+
+def test_a_real_server_is_fetched_from_and_then_asked_whether_anything_changed() -> None:
+    with serving(_Papers) as port, closing(HttpFetcher(user_agent="digest")) as fetcher:
+        url = f"http://127.0.0.1:{port}/"
         page = fetcher.fetch(Request(url), now=NOW)
         assert page is not None
         assert page.content == b"papers"
         assert fetcher.fetch(Request(url, etag=page.etag), now=NOW) is None
-        fetcher.close()
-        server.shutdown()
-        thread.join()
+
+
+@pytest.mark.parametrize("is_trusted", [True, False])
+def test_where_an_address_without_tls_leads_to_one_with_it_the_certificate_counts(
+    is_trusted: bool,  # noqa: FBT001 - a parameter of the test
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    authority, other = trustme.CA(), trustme.CA()
+    (authority if is_trusted else other).cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+
+    class Moved(_Papers):
+        def do_GET(self) -> None:
+            self.send_response(301)
+            self.send_header("Location", f"https://127.0.0.1:{secure}/")
+            self.end_headers()
+
+    with serving(_Papers, tls) as secure, serving(Moved) as plain:
+        request = Request(f"http://127.0.0.1:{plain}/", allow_private=True)
+        fetcher = HttpFetcher(user_agent="digest", sleep=lambda _seconds: asyncio.sleep(0))
+        is_read = (
+            nullcontext() if is_trusted else pytest.raises(FetchError, match="certificate verify failed")
+        )
+        with closing(fetcher), is_read:
+            assert fetcher.fetch(request, now=NOW)
 
 
 # Proxies
@@ -647,13 +683,9 @@ class _ProxyServer(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def proxy() -> Iterator[str]:
-    with HTTPServer(("127.0.0.1", 0), _ProxyServer) as server:
-        thread = Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        _ProxyServer.asked.clear()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    _ProxyServer.asked.clear()
+    with serving(_ProxyServer) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 def through(network: Network | None, url: str) -> Page | None:
@@ -680,6 +712,16 @@ def test_a_proxy_is_not_asked_for_hosts_that_go_around_it(proxy: str) -> None:
     for host, domain in (("127.0.0.1", "127.0.0.1"), ("localhost", ".LOCALHOST")):
         around = Network(Proxy("http://127.0.0.1:9", bypass=["example.org", domain]))
         assert through(around, f"http://{host}:{port}/direct") is not None
+
+
+def test_who_goes_around_a_proxy_goes_around_that_of_the_environment_too(
+    proxy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    around = Network(Proxy("http://127.0.0.1:9", bypass=["127.0.0.1"]))
+    assert through(around, f"{proxy}/direct") is not None
 
 
 def test_the_proxy_of_the_environment_is_used_where_none_is_configured(

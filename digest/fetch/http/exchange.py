@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import cached_property
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from urllib.parse import parse_qsl
 
 import httpx
@@ -48,7 +49,7 @@ class Exchange:
         self._network = network
         self._resolve = resolve
         self._transport = transport
-        self._clients: dict[str, httpx.AsyncClient] = {}
+        self._clients: dict[tuple[str, str], httpx.AsyncClient] = {}
 
     async def page(
         self,
@@ -64,11 +65,16 @@ class Exchange:
         with the seconds until it is renewed. Raises FetchError.
         """
         url = first = parsed(request.url)
+        cookies = httpx.Cookies()  # some sites lead in circles without; none is kept for the next page
         for _ in range(_REDIRECTS + 1):
             await turn()
             ours = _is_same_site(first, url)
-            response = await self._answer(request, url, ours=ours)
+            response = await self._answer(request, url, cookies, ours=ours)
             try:
+                # Of the site by its name: where a page led, the request is to an address, which many share.
+                cookies.extract_cookies(
+                    httpx.Response(200, headers=response.headers, request=httpx.Request("GET", url))
+                )
                 if (wait := _limit(response.headers)) is not None:
                     spent(wait)
                 if response.status_code in _MOVED and "location" in response.headers:
@@ -91,10 +97,15 @@ class Exchange:
             await client.aclose()
         self._clients.clear()
 
-    async def _answer(self, request: Request, url: httpx.URL, *, ours: bool) -> httpx.Response:
+    async def _answer(
+        self, request: Request, url: httpx.URL, cookies: httpx.Cookies, *, ours: bool
+    ) -> httpx.Response:
         # RFC 9110, 13.1
         validators = {"If-None-Match": request.etag, "If-Modified-Since": request.last_modified}
         headers = {name: value for name, value in validators.items() if value and value.isascii()}
+        asking = httpx.Request("GET", url)
+        cookies.set_cookie_header(asking)
+        headers |= {name: value for name, value in asking.headers.items() if name == "cookie"}
         asked = url
         if ours:  # a key is for the site that gave it
             headers |= dict(request.headers)
@@ -108,14 +119,14 @@ class Exchange:
                 headers["Host"] = url.netloc.decode("ascii")
                 extensions["sni_hostname"] = url.host
                 asked = asked.copy_with(host=address)
-        client = self._client(proxy)
+        client = self._client(url.scheme, proxy)
         try:
             return await client.send(
                 client.build_request("GET", asked, headers=headers, extensions=extensions), stream=True
             )
-        except (httpx.InvalidURL, httpx.TransportError) as error:
+        except (httpx.InvalidURL, httpx.TransportError, UnicodeError) as error:
             # httpx looks at where a redirect leads, though it is not to go there.
-            if isinstance(error, httpx.InvalidURL) or "location header" in str(error):
+            if not isinstance(error, httpx.TransportError) or "location header" in str(error):
                 raise _astray(request.url, "it leads to what is no address") from error
             raise _unreachable(url, error) from error
 
@@ -127,7 +138,7 @@ class Exchange:
             return None
         else:
             try:
-                addresses = list(await self._resolve(url.host, url.port or 0))
+                addresses = list(await self._resolve(url.raw_host.decode("ascii"), url.port or 0))
             except OSError as error:
                 raise _unreachable(url, error) from error
         if not all(map(is_global, addresses)):
@@ -171,14 +182,17 @@ class Exchange:
     def _context(self) -> ssl.SSLContext:
         return self._network.context or httpx.create_ssl_context()
 
-    def _client(self, proxy: httpx.Proxy | None) -> httpx.AsyncClient:
-        key = "" if proxy is None else str(proxy.url)
+    def _client(self, scheme: str, proxy: httpx.Proxy | None) -> httpx.AsyncClient:
+        key = scheme, "" if proxy is None else str(proxy.url)
         if key not in self._clients:
             timeout = self._network.timeout
             self._clients[key] = httpx.AsyncClient(
                 headers=self._headers,
                 timeout=httpx.Timeout(timeout, connect=min(_CONNECT, timeout)),
-                verify=self._context,
+                # To read the authorities takes 20 ms of CPU; without TLS there are none to trust.
+                verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if scheme == "http" else self._context,
+                # Those of a page are kept by `page`.
+                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
                 proxy=None if self._transport else proxy,
                 transport=self._transport,
                 trust_env=False,
@@ -203,7 +217,7 @@ def parsed(url: str) -> httpx.URL:
         raise FetchError(
             f"this is no address: {error}", place=shown(url), remedy="Check it in the configuration"
         ) from error
-    if parsed.scheme not in {"http", "https"} or not parsed.host:
+    if not _is_of_web(parsed):
         raise FetchError(
             "this is no address of the web", place=shown(url), remedy="Check it in the configuration"
         )
@@ -213,12 +227,21 @@ def parsed(url: str) -> httpx.URL:
 def _next(request: Request, url: httpx.URL, location: str) -> httpx.URL:
     """Where a redirect leads (RFC 9110, 10.2.2), without the keys that the site may have put into it."""
     led = url.join(location)
-    if led.scheme not in {"http", "https"} or not led.host:
-        raise _astray(request.url, f"it leads out of the web, to {led.scheme or 'nowhere'}:")
+    if not _is_of_web(led):
+        raise _astray(request.url, "it leads to what is no address of the web")
     names = {name for name, _ in request.secrets}
     if names and led.query:
         led = led.copy_with(params=[pair for pair in parse_qsl(led.query.decode()) if pair[0] not in names])
     return led
+
+
+def _is_of_web(url: httpx.URL) -> bool:
+    try:
+        name = url.host and url.raw_host.decode("ascii").encode("idna")  # as sockets encode it
+    except UnicodeError:  # an empty or long label, or an "xn--" of nothing
+        return False
+    is_port = url.port is None or 0 < url.port < 1 << 16  # RFC 9293, 3.1
+    return url.scheme in {"http", "https"} and bool(name) and is_port
 
 
 def _is_same_site(first: httpx.URL, other: httpx.URL) -> bool:
