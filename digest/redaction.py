@@ -10,11 +10,13 @@ import base64
 import json
 import re
 from functools import cache
+from html import escape
 from urllib.parse import quote, quote_plus
 
 HIDDEN = "<secret>"
 
 _SHORTEST = 8  # as passwords are (NIST SP 800-63B, 5.1.1.1); a shorter one is part of too many words
+_PACKED = re.compile("%[0-9A-F]{2}")
 _REMEMBERED = 100  # access tokens change every hour
 _used: dict[str, tuple[str, ...]] = {}  # the forms in which each may be met
 
@@ -82,9 +84,18 @@ def _patterns() -> tuple[re.Pattern[str], ...]:
     return tuple(re.compile(one, re.IGNORECASE) for one in _LOOKS)  # most commands need none
 
 
+def spellings(text: str) -> list[str]:
+    """A text as it stands in addresses, JSON, HTML and the `repr` of bytes, and as it is."""
+    raw = text.encode("utf-8", "surrogatepass")
+    quoted = [quote(raw), quote(raw, safe=""), quote_plus(raw)]
+    lower = [_PACKED.sub(lambda found: found[0].lower(), one) for one in quoted]
+    escaped = [escape(text, quote=False), escape(text), escape(text).replace("&#x27;", "&#39;")]
+    return [text, *quoted, *lower, *escaped, json.dumps(text)[1:-1], repr(raw)[2:-1]]
+
+
 def _forms(secret: str) -> list[str]:
     raw = secret.encode("utf-8", "surrogatepass")
-    forms = [secret, quote(raw), quote(raw, safe=""), quote_plus(raw), json.dumps(secret)[1:-1]]
+    forms = spellings(secret)
     # Base64 of a text within another one, as of a login, depends on where in three bytes it begins;
     # the letters at its ends are its neighbours' too.
     for before in range(3):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import io
 import json
 import logging
@@ -32,7 +33,7 @@ from digest.redaction import HIDDEN, Secret, redacted
 from digest.sending import Dispatched
 from digest.store.lock import locked
 
-KEY = "wren+tit/finch=ä"  # which every encoding changes
+KEY = "wren+tit/&finch=ä"  # which every encoding changes
 
 
 @pytest.fixture
@@ -126,6 +127,9 @@ def test_a_secret_that_was_used_is_hidden_in_every_encoding(before: str) -> None
         KEY,
         quote(KEY),
         quote(KEY, safe=""),
+        re.sub("%..", lambda found: found[0].lower(), quote(KEY)),
+        html.escape(KEY),
+        repr(raw),
         json.dumps(KEY)[1:-1],
         base64.b64encode(raw).decode(),
         base64.urlsafe_b64encode(raw + b"\1\1").decode(),

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import html
 import json
 import logging
 import re
 import socket
 import ssl
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -173,6 +175,51 @@ def test_words_of_the_service_are_short_and_never_repeat_the_address() -> None:
     words = failure(answer(422, echo.encode())).message
     assert len(words) < 400
     assert words.isprintable()
+
+
+@pytest.mark.parametrize(
+    "prepared",
+    [
+        answer(503, b"", f"Retry-After: {PATH}"),
+        answer(503, b"", "Retry-After: T0SECRET B0SECRET s3cret-key"),
+        answer(302, b"", f"Location: http://a:b{PATH}"),
+        f"{PATH}\r\n\r\n".encode(),
+        f"HTTP/1.1 {PATH}\r\n\r\n".encode(),
+        f"HTTP/1.1 200 OK\r\n{PATH}\r\n\r\n".encode(),
+    ],
+)
+def test_no_part_of_an_answer_repeats_the_address(prepared: bytes) -> None:
+    failure(prepared)  # which looks
+
+
+@pytest.mark.parametrize("spelt", [quote, str, html.escape, lambda path: repr(path.encode()), json.dumps])
+@pytest.mark.parametrize(
+    "form", ["400 X\r\nContent-Length: {length}\r\n\r\n{said}", "503 X\r\nRetry-After: {said}\r\n\r\n"]
+)
+def test_the_address_is_known_however_it_is_spelt(spelt: Callable[[str], str], form: str) -> None:
+    path = "/hooks/sécret&more/k'ey<word>"
+    echo = spelt(path)
+    prepared = f"HTTP/1.1 {form.format(said=echo, length=len(echo.encode()))}".encode()
+    with (
+        Server(prepared) as server,
+        deliverer(f"http://127.0.0.1:{server.port}{path}") as webhook,
+        pytest.raises(DeliveryError) as caught,
+    ):
+        webhook.deliver(BODY, "team", handing_over=nothing)
+    assert not re.search("cret|ey|word", caught.value.message.replace("they", ""))
+
+
+def test_a_refusal_without_end_is_not_read() -> None:
+    sent = []
+
+    def endless() -> Iterator[bytes]:
+        yield b"HTTP/1.1 400 X\r\nContent-Length: 99999999999\r\n\r\n"
+        for number in range(300):
+            sent.append(number)
+            yield b"no " * 30_000
+
+    assert type(failure(endless())) is PermanentDeliveryError
+    assert len(sent) < 100
 
 
 @pytest.mark.parametrize("promised", [b"Content-Length: 100\r\n\r\n", b"Content-Length: 100\r\n\r\n\xff\xfe"])

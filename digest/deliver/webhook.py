@@ -29,6 +29,7 @@ from digest.errors import (
     UncertainDeliveryError,
     UnreachableError,
 )
+from digest.redaction import spellings
 
 logging.getLogger("httpx").setLevel(logging.WARNING)  # at INFO it logs addresses as they are
 
@@ -111,13 +112,13 @@ class WebhookDeliverer:
                 if not response.is_success:
                     raise _refusal(response, url, place)
         except (httpx.TransportError, TimeoutError) as error:
-            why = printable(str(error)) or type(error).__name__
+            why = _shown(str(error), url) or type(error).__name__
             if begun:
                 raise UncertainDeliveryError(
                     f"it was sent and the answer was lost: {why}",
                     place=place,
                     remedy="Look whether it has arrived; see `digest outbox`",
-                ) from error
+                ) from None  # the cause would tell the address where the answer does
             if "CERTIFICATE_VERIFY_FAILED" in why:
                 raise RefusedByServerError(
                     f"the server's certificate is not trusted: {why}",
@@ -172,7 +173,7 @@ def _refusal(response: httpx.Response, url: httpx.URL, place: str) -> DeliveryEr
     """What an answer means that is no success."""
     status = response.status_code
     if status in _LATER or response.is_server_error:
-        wait = printable(response.headers.get("retry-after", ""))
+        wait = _shown(response.headers.get("retry-after", ""), url)
         said = f", and asks to come back after {wait}" if wait else ""
         return TransientDeliveryError(f"the service does not take it now (HTTP {status}){said}", place=place)
     if response.is_redirect:
@@ -194,7 +195,7 @@ def _refusal(response: httpx.Response, url: httpx.URL, place: str) -> DeliveryEr
 
 
 def _words(response: httpx.Response, url: httpx.URL) -> str:
-    """What an answer says, without what it repeats of the address."""
+    """What an answer says."""
     said, is_whole = b"", False
     with suppress(httpx.HTTPError):
         for some in response.iter_raw():
@@ -206,9 +207,14 @@ def _words(response: httpx.Response, url: httpx.URL) -> str:
     text = said.decode("utf-8", "replace")
     if not is_whole:  # a part of the address would not be known
         text = _LAST_WORD.sub("", text)
+    return _shown(text, url)
+
+
+def _shown(text: str, url: httpx.URL) -> str:
+    """Words of the service, without what they repeat of the address."""
     whole = [url.path, url.raw_path.decode("ascii"), url.username, url.password]
-    pieces = [piece for one in whole for piece in (one, *_BETWEEN.split(one))]
-    for piece in sorted(pieces, key=len, reverse=True):  # a piece may be part of another
-        if len(piece) >= _SHORTEST_SECRET:
-            text = text.replace(piece, "…")
+    pieces = {piece for one in whole for piece in (one, *_BETWEEN.split(one))}
+    forms = {form for piece in pieces if len(piece) >= _SHORTEST_SECRET for form in spellings(piece)}
+    for form in sorted(forms, key=len, reverse=True):  # one may be part of another
+        text = text.replace(form, "…")
     return printable(text)
