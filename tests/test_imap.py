@@ -318,12 +318,24 @@ def test_password_goes_by_login_where_the_server_knows_nothing_else() -> None:
     assert server.lines[1].endswith('LOGIN "re\\"ader" "pa\\"ss\\\\word"')
 
 
-def test_answer_without_numbers_is_no() -> None:
+@pytest.mark.parametrize(
+    "answer", ["", "* SEARCH\r\n", "* SEARCH junk\r\n", "* SEARCH 0\r\n", "* SEARCH {-5}\r\n"]
+)
+def test_answer_without_numbers_is_no(answer: str) -> None:
     with (
-        ScriptedServer([LOGIN, OPEN, ("UID SEARCH", "{tag} OK done")]) as server,
+        ScriptedServer([LOGIN, OPEN, ("UID SEARCH", f"{answer}{{tag}} OK done")]) as server,
         mailbox(server.port, password=ascii_word) as box,
     ):
         assert not box.holds(ID)
+
+
+def test_what_a_server_can_is_ascii() -> None:
+    with (
+        ScriptedServer([], offered="SÉARCH") as server,
+        mailbox(server.port, password=ascii_word) as box,
+        pytest.raises(UnreachableError, match="no connection: 'ascii' codec"),
+    ):
+        box.holds(ID)
 
 
 def test_connection_that_the_server_has_ended_is_made_anew() -> None:

@@ -25,6 +25,7 @@ _LOGOUT_TIMEOUT = 5.0
 _LARGEST_ANSWER = 100_000  # bytes; what is asked for has a few hundred
 _MESSAGE_ID = re.compile(r"<[!-~]+>")
 _BEYOND = re.compile(r"&|[^ -~]+")
+_NUMBERS = re.compile(rb"[1-9][0-9]*(?: [1-9][0-9]*)*")  # RFC 3501, 7.2.5
 _FOR_NOW = re.compile(r"\[(UNAVAILABLE|INUSE|LIMIT|SERVERBUG)\]", re.IGNORECASE)  # RFC 5530, 3
 
 
@@ -134,7 +135,7 @@ class ImapMailbox:
             status, said = client.uid("SEARCH", "HEADER", "Message-ID", _quoted(message_id))
         if status != "OK":
             raise RefusedByServerError(f"the server does not search: {_words(said)}", place=self._place)
-        return any(said)
+        return any(isinstance(one, bytes) and _NUMBERS.fullmatch(one.strip()) for one in said)
 
     def _connected(self) -> _Client:
         self.close()
@@ -162,6 +163,8 @@ class ImapMailbox:
             if self._security == "tls":
                 return _TlsClient(self._host, self._port, ssl_context=self._tls(), timeout=self._timeout)
             return _Client(self._host, self._port, timeout=self._timeout)
+        except UnicodeDecodeError:  # from what the server says
+            raise
         except UnicodeError as error:  # from the encoding of the name (RFC 3490)
             raise RefusedByServerError(
                 "there can be no host of this name", place=self._place, remedy="Check `email.imap.host`"
@@ -232,8 +235,9 @@ class ImapMailbox:
                 "as by SSL_CERT_FILE",
             ) from error
         except (OSError, ValueError, imaplib.IMAP4.error) as error:  # ValueError: a number of too many digits
+            said = [str(error)] if isinstance(error, UnicodeError) else error.args
             raise UnreachableError(
-                f"{what}: {_words(error.args) or type(error).__name__}",
+                f"{what}: {_words(said) or type(error).__name__}",
                 place=self._place,
                 remedy="Check the network, and that `email.imap.port` and `email.imap.security` belong "
                 'together: 993 with "tls", 143 with "starttls"',

@@ -78,10 +78,12 @@ class _Lines(io.BufferedReader):
     """What a server says, as far as `left` bytes go."""
 
     left = 0
+    codes: frozenset[bytes] = frozenset()
 
     def readline(self, size: int | None = -1, /) -> bytes:
         line = super().readline(size)
         self.left -= len(line)
+        self.codes |= {line[:3]}
         if self.left < 0:
             raise OSError("the reply is too long")
         if line and not line.endswith(b"\n") and len(line) != size:
@@ -96,9 +98,11 @@ class _Client(smtplib.SMTP):
         connection = _socket(self)
         if self.file is None:
             self.file = _Lines(connection.makefile("rb", buffering=0))
-        self.file.left = _LARGEST_REPLY
+        self.file.left, self.file.codes = _LARGEST_REPLY, frozenset()
         with within(connection.gettimeout(), lambda: self.sock):
-            return super().getreply()
+            code, text = super().getreply()
+        # A reply has one code (RFC 5321, 4.2.1); smtplib takes the last one.
+        return (code if len(self.file.codes) == 1 else _NO_REPLY), text
 
 
 class _TlsClient(_Client, smtplib.SMTP_SSL):
