@@ -9,17 +9,19 @@ import os
 import signal
 import socket
 import threading
+import tracemalloc
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from hashlib import sha256
 from pathlib import Path
+from time import sleep
 
 import httpx
 import pytest
 from commands import Run
 from hypothesis import example, given
 from hypothesis import strategies as st
-from served import answering, started
+from served import PUBLIC, answering, started
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from world import NOON, configure
@@ -75,6 +77,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (public / "out.toml").symlink_to(config)
     (public / "within.xml").symlink_to(public / "feeds" / "me" / "rss-2.xml")
     (public / "round").symlink_to(public / "round")
+    (public / "feeds\\me.xml").write_text("a name that other systems take for a path")
     return config
 
 
@@ -187,6 +190,7 @@ def test_a_folder_with_a_page_is_found_without_its_slash(client: httpx.Client) -
         "/feeds/..%2f..%2fdigest.toml",
         "/feeds/me/../me/atom.xml",
         "/feeds\\..\\..\\digest.toml",
+        "/feeds\\me.xml",
         "//feeds/me/atom.xml",
         "/feeds//me/atom.xml",
         "/way-out/digest.toml",
@@ -340,16 +344,100 @@ def test_many_who_send_nothing_leave_room_for_the_daily_run(config: Path) -> Non
 
 
 def test_who_asks_nothing_is_not_waited_for(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "_FIRST_REQUEST", 1)
+    monkeypatch.setattr(server, "_ARRIVING", 2)
     with answering(config) as client:
         kept = http.client.HTTPConnection(client.base_url.host, client.base_url.port or 0)
-        kept.request("GET", "/")
-        assert kept.getresponse().read() == FILES["index.html"]
         with connected(client) as idle:
-            assert is_ended(idle)
-        kept.request("GET", "/")  # at which it would find out that the server left
+            idle.settimeout(0.1)
+            has_ended = False
+            while not has_ended:
+                kept.request("GET", "/")  # who does so in time is not the one that is left
+                assert kept.getresponse().read() == FILES["index.html"]
+                with suppress(TimeoutError):
+                    has_ended = is_ended(idle)
+        sleep(0.5)
+        kept.request("GET", "/")  # nor is its first request looked at again
         assert kept.getresponse().read() == FILES["index.html"]
         kept.close()
+
+
+HEAD = b" HTTP/1.1\r\nHost: localhost\r\n"
+FORM = b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        (b"", b"GET / HT"),
+        (b"", b"GET /" + HEAD),
+        (b"GET /healthz" + HEAD + b"\r\n", b"GET /he"),
+        (b"GET /healthz" + HEAD + b"Content-Length: 100\r\n\r\n", b"a"),
+        (b"", b"POST /stop/me" + HEAD + FORM + b"List-"),
+        (b"", b"POST /opinion/like/me" + HEAD + FORM),
+    ],
+)
+def test_a_request_that_has_no_end_is_not_waited_for(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    first: bytes,
+    then: bytes,
+) -> None:
+    monkeypatch.setattr(server, "_ARRIVING", 1)
+    config = configure(tmp_path, extra=f'[serve]\nbase_url = "{PUBLIC}"')
+    with answering(config) as client:
+        port = client.base_url.port or 0
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+            connection.sendall(first)
+            if first:
+                assert connection.recv(10_000).startswith(b"HTTP/1.1 ")
+            connection.sendall(then)
+            while not is_ended(connection):
+                pass
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_who_does_not_take_an_answer_is_not_waited_for(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "_ANSWERED", 2)
+    size = 20_000_000
+    (config.parent / "public" / "long.bin").write_bytes(bytes(size))
+    with answering(config) as client, asking(client, "/long.bin") as lazy:
+        assert lazy.recv(12) == b"HTTP/1.1 200"
+        sleep(3)
+        taken = 0
+        with suppress(ConnectionResetError):
+            while piece := lazy.recv(100_000):
+                taken += len(piece)
+        assert taken < size
+
+
+def asking(client: httpx.Client, path: str) -> socket.socket:
+    """A connection on which something was asked for."""
+    connection = socket.create_connection((client.base_url.host, client.base_url.port or 0), timeout=30)
+    connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    return connection
+
+
+def test_many_who_read_slowly_share_what_they_read(config: Path) -> None:
+    size, readers = 8_000_000, 30
+    (config.parent / "public" / "large.bin").write_bytes(bytes(size))
+    with ExitStack() as held:
+        client = held.enter_context(answering(config))
+        tracemalloc.start()
+        held.callback(tracemalloc.stop)
+        slow = [held.enter_context(asking(client, "/large.bin")) for _ in range(readers)]
+        assert {one.recv(12) for one in slow} == {b"HTTP/1.1 200"}
+        assert tracemalloc.get_traced_memory()[1] < 5 * size
+
+
+def test_who_leaves_within_an_answer_fills_no_log(config: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (config.parent / "public" / "long.bin").write_bytes(bytes(20_000_000))
+    with answering(config) as client:
+        for _ in range(5):
+            with asking(client, "/long.bin") as leaving:
+                assert leaving.recv(300_000)
+        assert client.get("/healthz").status_code == 200
+    assert caplog.text == ""
 
 
 # --- the process ------------------------------------------------------------------------------
@@ -358,7 +446,10 @@ def test_who_asks_nothing_is_not_waited_for(config: Path, monkeypatch: pytest.Mo
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_leaves_with_zero_though_somebody_is_slow(config: Path, number: signal.Signals) -> None:
     (config.parent / "public" / "long.bin").write_bytes(bytes(20_000_000))
-    with started("serve", "--config", str(config)) as (process, address):
+    with (
+        (config.parent / "said").open("w") as said,
+        started("serve", "--config", str(config), stderr=said) as (process, address),
+    ):
         url = httpx.URL(address)
         with (
             socket.create_connection((url.host, url.port or 0)) as half,
@@ -370,6 +461,7 @@ def test_it_leaves_with_zero_though_somebody_is_slow(config: Path, number: signa
             assert httpx.get(address).status_code == 200
             process.send_signal(number)
             assert process.wait(30) == 0
+    assert "Traceback" not in (config.parent / "said").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("arguments", [["serve"], ["schedule", "--serve"]])

@@ -224,6 +224,20 @@ def test_only_the_form_of_the_page_is_taken(config: Path, server: httpx.Client) 
     assert stopped(config) == []
 
 
+@pytest.mark.parametrize(
+    "parameters", ["boundary*=a; boundary*0=b", "boundary=a; charset*=utf-8; charset*0=b"]
+)
+def test_a_form_of_a_kind_that_cannot_be_read_is_none(
+    parameters: str, server: httpx.Client, config: Path
+) -> None:
+    headers = {"Content-Type": f"multipart/form-data; {parameters}"} | OUTSIDE
+    part = b"Content-Disposition: form-data; name=List-Unsubscribe\r\n\r\nOne-Click"
+    content = b"--a\r\n" + part + b"\r\n--a--\r\n"
+    assert server.post(link_of(config), content=content, headers=headers).status_code == 400
+    assert server.post("/opinion/like/me", content=content, headers=headers).status_code == 403
+    assert stopped(config) == []
+
+
 @given(content=st.lists(st.sampled_from(PIECES)))
 def test_a_form_in_parts_may_hold_anything(content: list[bytes], server: httpx.Client, config: Path) -> None:
     headers = {"Content-Type": "multipart/form-data; boundary=a"} | OUTSIDE

@@ -6,22 +6,25 @@ the content of one version under the name of another, whenever the publisher rep
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import mimetypes
 import os
 import re
 from calendar import timegm
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from email.utils import formatdate, parsedate
 from hashlib import sha256
 from html import escape
 from pathlib import Path
+from threading import Lock
 from urllib.parse import quote
+from weakref import WeakValueDictionary
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 METHODS = ("GET", "HEAD")
 
@@ -36,10 +39,28 @@ _TYPES = {
 }
 _SHRINKS = re.compile(r"text/.*|application/.*(?:json|xml)|image/svg\+xml")
 _SMALL = 1000  # bytes that fit into one packet in any case
+_PIECE = 65_536  # bytes that are handed to a connection at once
 _TAG = re.compile(r'(W/)?("[^"]*")')  # RFC 9110, 8.8.3
 _XML = re.compile(rb'<[^<>]*>[^<"]*')  # a tag and the text behind it
 # Parts of documents in which nothing but a value begins behind a quotation mark or a ">".
 _VALUES = {".json": re.compile(rb'": "[^">]*'), ".opml": _XML, ".xml": _XML}
+
+
+class _Content:
+    """The bytes of an answer, the same for all who are taking it."""
+
+    def __init__(self, whole: bytes) -> None:
+        self.whole = whole
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        for start in range(0, len(self.whole), _PIECE):
+            yield self.whole[start : start + _PIECE]
+            await asyncio.sleep(0)  # others have their turn, and one who left is noticed
+
+
+# Without these, hundreds who ask at once or read slowly have a copy each.
+_on_the_way: WeakValueDictionary[str, _Content] = WeakValueDictionary()  # by what names them
+_in_turn = Lock()
 
 
 def answer(
@@ -56,14 +77,14 @@ def answer(
             return RedirectResponse(f"./{quote(request.scope['path'].rpartition('/')[2])}/")
         if not file.is_file():
             raise HTTPException(404)
-        with file.open("rb") as stream:
-            content, modified = stream.read(), int(os.fstat(stream.fileno()).st_mtime)
     except (OSError, ValueError):  # not there, too long, not permitted, or no name at all
         raise HTTPException(404) from None
-    if moved is not None and (values := _VALUES.get(file.suffix)):
-        written = moved if file.suffix == ".json" else (escape(address, quote=False) for address in moved)
-        content = _moved(content, values, *(address.encode() for address in written))
-    return _answer(file.name, content, modified, request.headers, cache)
+    with _in_turn:
+        content, modified = _read(file)
+        if moved is not None and (values := _VALUES.get(file.suffix)):
+            written = moved if file.suffix == ".json" else (escape(address, quote=False) for address in moved)
+            content = _moved(content, values, *(address.encode() for address in written))
+        return _answer(file.name, content, modified, request.headers, cache)
 
 
 def _find(folder: Path, path: str) -> Path:
@@ -76,6 +97,15 @@ def _find(folder: Path, path: str) -> Path:
     if not is_ours or not found.is_relative_to(root):
         raise HTTPException(404)
     return found
+
+
+def _read(file: Path) -> tuple[bytes, int]:
+    """What a file holds, and when it was changed. Raises HTTPException."""
+    try:
+        with file.open("rb") as stream:
+            return stream.read(), int(os.fstat(stream.fileno()).st_mtime)
+    except OSError:
+        raise HTTPException(404) from None
 
 
 def _moved(content: bytes, values: re.Pattern[bytes], before: bytes, now: bytes) -> bytes:
@@ -105,8 +135,11 @@ def _answer(name: str, content: bytes, modified: int, asked: Headers, cache: str
     headers["Last-Modified"] = formatdate(modified, usegmt=True)
     if is_gzip:
         headers["Content-Encoding"] = "gzip"
-        content = gzip.compress(content, 6, mtime=0)
-    return Response(content, headers=headers, media_type=media_type)
+    found = _on_the_way.get(tag)
+    if found is None:
+        found = _on_the_way[tag] = _Content(gzip.compress(content, 6, mtime=0) if is_gzip else content)
+    headers["Content-Length"] = str(len(found.whole))
+    return StreamingResponse(found.pieces(), headers=headers, media_type=media_type)
 
 
 def _known(asked: Headers, tags: Sequence[str], modified: int) -> Sequence[str]:

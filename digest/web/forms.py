@@ -7,7 +7,7 @@ from email import message_from_bytes
 from urllib.parse import parse_qs
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse
 
 from digest import app as composition
@@ -37,10 +37,13 @@ async def read(request: Request) -> dict[str, str]:
     if media_type not in {"application/x-www-form-urlencoded", "multipart/form-data"}:
         raise Refusal(415, "Send the form of the page.")
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _LONGEST:
-            raise Refusal(413, "That is more than the form of the page.")
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > _LONGEST:
+                raise Refusal(413, "That is more than the form of the page.")
+    except ClientDisconnect:  # or it took too long
+        raise Refusal(400, "Not all of the form has arrived.") from None
     if media_type == "multipart/form-data":
         return _parts(declared, bytes(body))
     return _pairs(bytes(body))
@@ -55,13 +58,18 @@ def _pairs(body: bytes) -> dict[str, str]:
 
 
 def _parts(declared: str, body: bytes) -> dict[str, str]:
-    """The fields of a multipart body, which is one of MIME (RFC 7578, 4)."""
-    message = message_from_bytes(b"Content-Type: " + declared.encode("latin-1") + b"\r\n\r\n" + body)
+    """The fields of a multipart body, which is one of MIME (RFC 7578, 4); none where it cannot be read."""
     fields = {}
-    for part in message.walk():
-        name, content = part.get_param("name", header="content-disposition"), part.get_payload(decode=True)
-        if isinstance(name, str) and isinstance(content, bytes):
-            fields[name] = content.decode(errors="replace")
+    try:
+        message = message_from_bytes(b"Content-Type: " + declared.encode("latin-1") + b"\r\n\r\n" + body)
+        for part in message.walk():
+            name = part.get_param("name", header="content-disposition")
+            content = part.get_payload(decode=True)
+            if isinstance(name, str) and isinstance(content, bytes):
+                fields[name] = content.decode(errors="replace")
+    except (LookupError, RecursionError, TypeError, ValueError):
+        # Where a parameter stands there whole and in pieces (RFC 2231, 3), `email` compares None and 0.
+        return {}
     return fields
 
 

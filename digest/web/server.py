@@ -39,6 +39,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from urllib.parse import quote, unquote, urlsplit
 
+import h11
 import uvicorn
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -73,7 +74,10 @@ _PATIENCE = 3  # seconds that a reader has to take the rest of an answer when th
 # A process has 1,024 descriptors as a rule, and the daily run, which may be the same one, needs some.
 _CONNECTIONS = 256
 _ACCEPTED_AT_ONCE = 64  # asyncio accepts as many as fit into the backlog before any of them is looked at
-_FIRST_REQUEST = 10  # seconds that it may take to arrive; uvicorn would wait for it for ever
+# Seconds from the beginning, or from the last answer, until a whole request has come and is answered;
+# uvicorn waits for the next request only until it begins, and for the rest and the first one for ever.
+_ARRIVING = 10
+_ANSWERED = 300  # a page has a few megabytes at most, and a slow line takes minutes for one
 
 
 def application(app: composition.App, *, host: str, is_public: bool) -> ASGIApp:
@@ -263,17 +267,44 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 class _Bounded(H11Protocol):
-    """HTTP for so many at once, of whom none is waited for before a first request for long."""
+    """HTTP for so many at once, of whom none is waited for for long."""
+
+    _deadlines: Sequence[asyncio.TimerHandle] = ()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         if len(self.connections) > _CONNECTIONS:
             transport.close()
         else:
-            self.loop.call_later(_FIRST_REQUEST, self._end_unless_asked)
+            self._wait()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._wait()
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        # Before uvicorn cancels the answers that are under way, and logs a trace of each.
+        self.loop.call_later(_PATIENCE, self.transport.abort)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._wait_no_more()  # or a deadline would keep what nobody needs
+        super().connection_lost(exc)
+
+    def _wait(self) -> None:
+        """Wait for a request, and for its answer to be taken."""
+        self._wait_no_more()
+        self._deadlines = (
+            self.loop.call_later(_ARRIVING, self._end_unless_asked),
+            self.loop.call_later(_ANSWERED, self.transport.abort),
+        )
+
+    def _wait_no_more(self) -> None:
+        for deadline in self._deadlines:
+            deadline.cancel()
 
     def _end_unless_asked(self) -> None:
-        if self.cycle is None:
+        if self.conn.their_state in {h11.IDLE, h11.SEND_BODY}:
             self.transport.close()
 
 
@@ -290,7 +321,7 @@ def serving(application: ASGIApp, listener: socket.socket, *, ended: Callable[[]
         lifespan="off",
         log_level="warning",
         backlog=_ACCEPTED_AT_ONCE,
-        timeout_graceful_shutdown=_PATIENCE,
+        timeout_graceful_shutdown=2 * _PATIENCE,
     )
     server = uvicorn.Server(config)
     with ThreadPoolExecutor(1, thread_name_prefix="digest-serve") as pool:
