@@ -151,6 +151,14 @@ FAULTS = [
     Fault("garbage as a banner", at((), UNASKED, "HTTP/1.1 400 Bad Request"), NETWORK),
     Fault("garbage at MAIL", at(GREETED, "MAIL", "well"), "no SMTP reply"),
     Fault("garbage after the dot", at(STARTED, MESSAGE, "well"), "no SMTP reply", UNCERTAIN, copies=2),
+    Fault("two codes at RCPT", at(ADDRESSED[:3], "RCPT", "550-no\r\n250 taken"), "no SMTP reply"),
+    Fault(
+        "two codes after the dot",
+        at(STARTED, MESSAGE, "250-taken\r\n550 no"),
+        "no SMTP reply",
+        UNCERTAIN,
+        copies=2,
+    ),
     Fault("megabytes without a line end", at((), UNASKED, "2" * 3_000_000), "Line too long"),
     Fault("megabytes after the dot", at(STARTED, MESSAGE, "2" * 3_000_000), "too long", UNCERTAIN, copies=2),
     Fault(

@@ -765,12 +765,25 @@ def test_who_only_looks_waits_for_nobody_who_writes(tmp_path: Path) -> None:
         assert reader.access() == ()
 
 
-def test_a_damaged_value_is_damage(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("authors", "'['"),
+        ("authors", "7"),
+        ("published", "'7'"),
+        ("published", "x'ff'"),
+        ("title", "x'ff'"),
+        ("abstract", "x'ff'"),
+        ("first_seen", "x'ff'"),
+        ("first_seen", "9223372036854775807"),
+    ],
+)
+def test_a_damaged_value_is_damage(tmp_path: Path, column: str, value: str) -> None:
     path = tmp_path / "digest.db"
     with closing(Store(f"sqlite:///{path}")) as store:
         store.add(listings(paper("Swin")), (), report())
         with closing(sqlite3.connect(path)) as connection:
-            connection.execute("UPDATE papers SET authors = '['")
+            connection.execute(f"UPDATE papers SET {column} = {value}")  # noqa: S608 - ours
             connection.commit()
         with pytest.raises(StoreError, match="the database file is damaged"):
             store.papers_since()

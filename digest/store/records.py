@@ -33,6 +33,8 @@ from digest.core.model import (
     SourceReport,
     Summary,
 )
+from digest.errors import StoreError
+from digest.store.faults import DAMAGED
 
 Row: TypeAlias = RowMapping | Mapping[str, Any]
 
@@ -43,8 +45,17 @@ def seconds(instant: datetime) -> int:
 
 
 def instant(stored: int) -> datetime:
-    """A stored instant."""
-    return datetime.fromtimestamp(stored, UTC)
+    """A stored instant. Raises StoreError."""
+    try:
+        return datetime.fromtimestamp(stored, UTC)
+    except (OSError, OverflowError, TypeError, ValueError) as error:
+        raise _damaged() from error
+
+
+def _damaged() -> StoreError:
+    """What is said of a value that digest never wrote: SQLite takes any, whatever the type of its column."""
+    message, remedy = DAMAGED
+    return StoreError(message, place="database", remedy=remedy)
 
 
 def optional_instant(stored: int | None) -> datetime | None:
@@ -55,6 +66,18 @@ def optional_instant(stored: int | None) -> datetime | None:
 _PAPER_FIELDS = tuple(field.name for field in fields(Paper) if field.name != "id")
 _PAPER_LISTS = ("authors", "categories", "keywords", "identifiers")
 _PAPER_DAYS = ("published", "updated")
+_PAPER_TEXTS = (
+    "title",
+    "abstract",
+    "organization",
+    "url",
+    "pdf_url",
+    "code_url",
+    "project_url",
+    "thumbnail_url",
+    "doi",
+    "ai_summary",
+)
 
 
 def paper_row(paper: Paper) -> dict[str, Any]:
@@ -68,12 +91,17 @@ def paper_row(paper: Paper) -> dict[str, Any]:
 
 
 def paper(row: Row) -> Paper:
-    """The paper in a row."""
+    """The paper in a row. Raises StoreError."""
     values: dict[str, Any] = {name: row[name] for name in _PAPER_FIELDS}
-    for name in _PAPER_LISTS:
-        values[name] = tuple(values[name] or ())
-    for name in _PAPER_DAYS:
-        values[name] = None if values[name] is None else date.fromisoformat(values[name])
+    if not all(isinstance(values[name] or "", str) for name in _PAPER_TEXTS):
+        raise _damaged()
+    try:
+        for name in _PAPER_LISTS:
+            values[name] = tuple(values[name] or ())
+        for name in _PAPER_DAYS:
+            values[name] = None if values[name] is None else date.fromisoformat(values[name])
+    except (TypeError, ValueError) as error:
+        raise _damaged() from error
     return Paper(id=PaperId(row["paper_id"]), **values)
 
 
