@@ -67,6 +67,32 @@ def test_a_letter_does_not_pass_from_one_part_to_the_next(text: str, cut: int) -
     assert not is_signed(token, KEY, OPINION, text[:cut], PaperId(text[cut:]), "like")
 
 
+class Guarded(bytes):
+    """What may be compared only in a time that tells nothing."""
+
+    __hash__ = bytes.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        pytest.fail("the time that this takes tells how much of it is right")
+
+
+class Token(str):
+    __slots__ = ()
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        pytest.fail("the time that this takes tells how much of it is right")
+
+    def encode(self, encoding: str = "utf-8", errors: str = "strict") -> Guarded:
+        return Guarded(super().encode(encoding, errors))
+
+
+def test_a_token_is_compared_in_a_time_that_tells_nothing() -> None:
+    token = sign(KEY, OPINION, "me", PaperId("a"), "like")
+    assert is_signed(Token(token), KEY, OPINION, "me", PaperId("a"), "like")
+    assert not is_signed(Token(token[::-1]), KEY, OPINION, "me", PaperId("a"), "like")
+
+
 @given(key=st.binary(min_size=32, max_size=32))
 def test_another_key_makes_another_token(key: bytes) -> None:
     assume(key != KEY)

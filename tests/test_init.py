@@ -9,6 +9,7 @@ import json
 import os
 import re
 import select
+import stat
 import subprocess
 import sys
 import threading
@@ -25,6 +26,7 @@ from keyrings import with_keyring
 from smtp_server import ADDRESSED, ScriptedServer, recording_server
 from world import SWIN_PAGE
 
+from digest.cli.init import init
 from digest.config import Config, load
 from digest.core.providers import PROVIDERS
 from digest.resources import folder
@@ -160,6 +162,17 @@ def test_nothing_is_asked_with_yes_and_nothing_overwritten(mine: Path, run: Run)
     assert run("init", "--yes", "--dir", mine) == 2
     assert "there already" in run.err
     assert (mine / "digest.toml").read_text() == "# mine"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
+def test_what_is_written_is_for_its_owner_alone_whoever_calls(mine: Path) -> None:
+    before = os.umask(0o022)  # the command line has a stricter one
+    try:
+        init.main(["--yes", "--dir", str(mine)], standalone_mode=False)
+    finally:
+        os.umask(before)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (mine, *mine.rglob("*"))}
+    assert modes == {mine.name: 0o700, "profiles": 0o700, "digest.toml": 0o600, "me.toml": 0o600}
 
 
 def test_a_profile_alone_is_not_overwritten_either(mine: Path, run: Run) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import ssl
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -264,6 +264,20 @@ def test_answer_without_a_token_is_told_by_what_can_be_done(
     assert not any(secret in said(caught.value) for secret in SECRETS)
     assert str(caught.value).isprintable()
     assert not any(secret in repr(source) for secret in SECRETS)
+
+
+def test_an_answer_without_end_is_not_read(served: ssl.SSLContext) -> None:
+    sent = []
+
+    def endless() -> Iterator[bytes]:
+        yield b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n"
+        for number in range(300):
+            sent.append(number)
+            yield b" " * 100_000
+
+    with Server(endless(), tls=served) as server, pytest.raises(CredentialError, match="no access token"):
+        token(server.port).get()
+    assert len(sent) < 100
 
 
 def test_nobody_there_is_no_connection() -> None:
