@@ -83,6 +83,17 @@ def test_a_file_is_never_opened_because_its_path_was_served(tmp_path: Path) -> N
             read(address)
 
 
+def test_a_file_is_never_opened_because_it_is_named_as_a_feed_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = rss(item("One"))
+    file = tmp_path / content
+    file.parent.mkdir(parents=True)
+    file.write_text(rss(item("Secret")), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert only(content).title == "One"
+
+
 def test_a_web_page_in_the_place_of_a_feed_tells_the_address_of_its_feed() -> None:
     link = '<link rel="alternate" href="/rss?a=1&amp;b=2" type="application/rss+xml" title="News">'
     with pytest.raises(LayoutError, match="this is a web page, not a feed") as caught:
@@ -144,6 +155,47 @@ def test_what_the_parser_cannot_bear_is_a_layout_error() -> None:
 def test_an_encoding_is_understood_where_it_is_declared(encoding: str) -> None:
     text = f'<?xml version="1.0" encoding="{encoding}"?>' + rss(item("Größe"))
     assert only(text.encode(encoding)).title == "Größe"
+
+
+@pytest.mark.parametrize("encoding", ["punycode", "idna", "utf-7", "utf-16", "cp037", "zlib", "\0"])
+def test_an_encoding_that_no_feed_is_in_counts_as_undeclared(encoding: str) -> None:
+    assert only(f'<?xml version="1.0" encoding="{encoding}"?>' + rss(item("Größe"))).title == "Größe"
+
+
+@pytest.mark.parametrize(("byte", "character"), [(b"\x93", "“"), (b"\xe9\x81", "é")])
+def test_what_is_not_in_its_encoding_is_read_as_windows_wrote_it(byte: bytes, character: str) -> None:
+    before, _, after = rss(item("One?Two")).partition("?")
+    assert only(before.encode() + byte + after.encode()).title == f"One{character}Two"
+
+
+def test_the_characters_that_a_feed_names_are_read_and_what_would_grow_is_left_out() -> None:
+    named = '<!ENTITY eacute "&#233;"><!ENTITY dash "–"><!ENTITY all "everything at once">'
+    for before in ("<?xml version='1.0'?>", "<?xml version='1.0'?>\n"):
+        for title, shown in (("&eacute;t&eacute; &dash; One", "été – One"), ("One &all;", "One &all;")):
+            assert only(f"{before}<!DOCTYPE rss [{named}]>" + rss(item(title))).title == shown
+
+
+LONG = "a" * 65
+
+
+@pytest.mark.parametrize(
+    ("printed", "names"),
+    [
+        ("<author>Ada Blum</author>", ("Ada Blum",)),
+        ("<author><![CDATA[Ada <b>Blum</b>]]></author>", ("Ada Blum",)),
+        ("<dc:creator>&#65;da Bl&#252;m</dc:creator>", ("Ada Blüm",)),
+        (f"<author>Ada Blum</author><dc:creator>{LONG}</dc:creator>", ("Ada Blum",)),
+        (f"<author>{LONG[1:]}</author>", (LONG[1:],)),
+        ("<author>Ada<b/>Blum</author><dc:creator>Ida Nagel</dc:creator>", ("Ida Nagel",)),
+        ("<author><name><![CDATA[Ida]]></name><x>y</x><z/></author>", ("Ida",)),
+        ("<author/><author>Ida Nagel</author>", ("Ida Nagel",)),
+        ("</author><author>Ida Nagel</author>", ("Ida Nagel",)),
+    ],
+)
+def test_an_author_written_as_nobody_would_is_left_out_alone(printed: str, names: tuple[str, ...]) -> None:
+    feed = rss(item("One", more=f"{printed}<category>tea</category>"))
+    paper = only(feed.replace("<rss", '<rss xmlns:dc="http://purl.org/dc/elements/1.1/"', 1))
+    assert (paper.authors, paper.keywords) == (names, ("tea",))
 
 
 def test_a_file_that_was_saved_has_no_address_to_complete_its_links_with() -> None:

@@ -32,6 +32,8 @@ class Lines:
 
     def read(self, page: Page, *, captured_on: date | None = None) -> Reading:
         titles = page.content.decode().splitlines()[1:]
+        if "trap" in titles:
+            raise TypeError("'int' is no 'str'")
         if "broken" in titles:
             raise LayoutError("a broken line", place=url2pathname(urlsplit(page.url).path))
         papers = (PaperRecord(PaperId(f"title:{title}"), title, published=captured_on) for title in titles)
@@ -142,6 +144,14 @@ def test_a_bad_file_is_named_and_hides_no_good_one(folder: Path) -> None:
     assert "binary" in picture
     assert "log in" in wall
     assert "nothing in it" in zero
+
+
+def test_a_file_that_breaks_its_reader_hides_no_good_one(folder: Path) -> None:
+    (folder / "b.txt").write_text("plain\ntrap\n")
+    reading = collected(source(folder))
+    assert (titles(reading), reading.complete) == (["A1", "H1"], False)
+    (note,) = reading.notes
+    assert note.startswith(f"{folder / 'b.txt'}: a reader broke off with TypeError: 'int' is no 'str'.")
 
 
 def test_if_every_file_is_bad_the_first_error_is_raised(tmp_path: Path) -> None:

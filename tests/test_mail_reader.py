@@ -88,6 +88,45 @@ def test_text_is_read_whatever_a_mail_says_of_its_encoding(charset: str) -> None
             assert read(content.encode(encoding)).listings[0].paper.title == "Größe aller Dinge"
 
 
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        "charset*=utf-8; charset*0=b",
+        "charset*00=\0",
+        "charset=punycode",
+        f"charset*{'9' * 1900}*=x",
+        f"x={'y' * 1900}",
+    ],
+)
+def test_a_part_of_which_something_broken_is_said_is_read(parameters: str) -> None:
+    link = "<a href='https://doi.org/10.1234/5'>Tea is é</a>"
+    reading = read(f"{HEAD}Content-Type: text/html; {parameters}\r\n\r\n{link}")
+    assert [listing.paper.title for listing in reading.listings] == ["Tea is é"]
+
+
+@pytest.mark.parametrize(
+    ("header", "said"),
+    [
+        ("Content-Type: multipart/mixed; boundary*=b; boundary*0=b", "its header is too broken to be read"),
+        (f"Content-Type: text/html;\r\n x={'y' * 2000}", "a Content-Type of it has more than 2,000 bytes"),
+        ("X: boundary" * 1000 + "\n a" * 50_000, "it has more parts than any mail"),
+    ],
+)
+def test_a_header_that_no_mail_has_is_an_error_of_the_mail(header: str, said: str) -> None:
+    with pytest.raises(LayoutError, match=said):
+        read(f"{HEAD}{header}\r\n\r\n--b\r\n\r\nx\r\n--b--\r\n")
+
+
+def test_a_paper_of_scholar_is_told_by_what_follows_its_own_heading() -> None:
+    heading = "<h3><a href='https://scholar.google.com/scholar_url?url=https://lab.example/'>T {}</a></h3>"
+    body = f"{heading.format(1)}{heading.format(2)}<p>x</p><div>A Blum - J</div><div>Words</div><div>x</div>"
+    papers = [listing.paper for listing in read(html(f"<h3><a href='/x'>x</a></h3>{body}")).listings]
+    assert [(paper.title, paper.authors, paper.abstract) for paper in papers] == [
+        ("T 1", (), ""),
+        ("T 2", ("A Blum",), "Words"),
+    ]
+
+
 def test_a_mail_about_something_else_says_which_alerts_are_known() -> None:
     with pytest.raises(LayoutError, match="no papers can be found in this mail") as caught:
         read(html('<a href="https://lab.example/">Come to our party tonight</a>'))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 
 import pytest
+from http_server import Server
 from hypothesis import given
 from hypothesis import strategies as st
 from sites import NOW
@@ -131,3 +133,33 @@ def test_xml_is_read_without_its_entities_and_whatever_stands_before_it() -> Non
     assert wire.xml_root(page(b"\n\n<?xml version='1.0'?><a>b<!-- c --></a>")).text == "b"
     for content in (ENTITIES, OUTSIDE):
         assert list(wire.xml_root(page(content)).itertext(tag="x")) == []
+
+
+def test_a_document_type_is_not_looked_up(tmp_path: Path) -> None:
+    (tmp_path / "broken.dtd").write_text("<!ELEMENT")
+    with Server() as server:
+        for address in ((tmp_path / "broken.dtd").as_uri(), f"http://127.0.0.1:{server.port}/x.dtd"):
+            for before in (f'SYSTEM "{address}"', f'[<!ENTITY % p SYSTEM "{address}"> %p;]'):
+                content = f"<!DOCTYPE x {before}><x>tea</x>".encode()
+                assert wire.xml_root(page(content)).text == "tea"
+    assert server.taken == []
+
+
+@pytest.mark.parametrize(
+    ("name", "charset"),
+    [
+        ("UTF8", "utf-8"),
+        ("Latin1", "iso8859-1"),
+        ("gb2312", "gb18030"),
+        ("iso-2022-jp", "iso2022_jp"),
+        ("punycode", None),
+        ("utf-7", None),
+        ("zlib", None),
+        ("x-y", None),
+        ("\0", None),
+        ("", None),
+        ("utf-8" * 1000, None),
+    ],
+)
+def test_an_encoding_is_one_of_texts(name: str, charset: str | None) -> None:
+    assert wire.charset(name) == charset

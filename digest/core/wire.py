@@ -5,6 +5,7 @@ Nothing here guesses: a value of another kind than it should have counts as abse
 
 from __future__ import annotations
 
+import codecs
 import html
 import json
 import re
@@ -24,10 +25,17 @@ if TYPE_CHECKING:
 Element: TypeAlias = "etree._Element"  # the class has no public name
 
 _MOST_TAGS = 500_000  # 10 MB of a listing have 150,000, and each takes half a kilobyte of memory
+_MOST_VALUES = 1_000_000  # 10 MB of works with authors have 250,000, and each takes 200 bytes of memory
 MOST_ENTRIES = 100_000  # of one page, far more than anybody has in a library
 _LONGEST_ADDRESS = 8_000  # characters, as much as RFC 9110, 4.1 asks everybody to take
 _LARGEST_COUNT = 2**31 - 1  # that a database takes
 _LONGEST_NUMBER = 19  # digits; int() raises ValueError for thousands of them
+_LONGEST_CHARSET = 40  # characters
+# As https://encoding.spec.whatwg.org/#names-and-labels has them, without UTF-16, which no ASCII declares.
+_CHARSET = re.compile(
+    r"ascii|utf-8|iso8859-\d+|cp(?:125\d|437|8[56]\d|874|932|949|950)|koi8-[ru]|mac-\w+|tis-620"
+    r"|big5\w*|gb18030|hz|shift_jis\w*|euc_\w+|iso2022_\w+|johab"
+)
 _DAY = re.compile(r"(\d{4})-(\d{1,2})(?:-(\d{1,2}))?")
 
 
@@ -36,6 +44,7 @@ _DAY = re.compile(r"(\d{4})-(\d{1,2})(?:-(\d{1,2}))?")
 
 def json_value(page: Page) -> Any:  # noqa: ANN401 - JSON may be anything
     """The JSON value of a page. Raises LayoutError."""
+    check_values(page)
     try:
         return json.loads(page.content.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
@@ -65,9 +74,16 @@ def xml_root(page: Page) -> Element:
     return root
 
 
-def check_tags(page: Page) -> None:
-    """Raise LayoutError for markup that would become too large a tree."""
-    _check_number(page, page.content.count(b"<"), "tags", _MOST_TAGS)
+def check_tags(page: Page, content: str | None = None) -> None:
+    """Raise LayoutError for markup that would become too large a tree, of a page or of a part of it."""
+    tags = page.content.count(b"<") if content is None else content.count("<")
+    _check_number(page, tags, "tags", _MOST_TAGS)
+
+
+def check_values(page: Page) -> None:
+    """Raise LayoutError for JSON that would become too large a tree."""
+    number = page.content.count(b"{") + page.content.count(b"[")
+    _check_number(page, number, "lists and objects", _MOST_VALUES)
 
 
 def check_entries(page: Page, number: int) -> None:
@@ -82,6 +98,20 @@ def _check_number(page: Page, number: int, what: str, most: int) -> None:
             place=readable(page.url),
             remedy="No page of papers has as many: check that it is the right one, or take it apart",
         )
+
+
+def charset(name: str) -> str | None:
+    """The encoding of a name, None if it is none of texts.
+
+    `punycode` takes a time that is the square of the length, and `utf-7` hides what is looked for.
+    """
+    try:
+        known = codecs.lookup(name[:_LONGEST_CHARSET]).name
+    except (LookupError, ValueError):  # ValueError for "\0"
+        return None
+    if known in {"gb2312", "gbk"}:
+        return "gb18030"  # which has them in it
+    return known if _CHARSET.fullmatch(known) else None
 
 
 def readable(url: str) -> str:

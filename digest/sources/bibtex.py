@@ -31,6 +31,7 @@ logging.getLogger("bibtexparser").setLevel(logging.CRITICAL)  # what it would lo
 
 _BEGINNING = r"@\s*+(?P<kind>[A-Za-z]++)\s*+[{(]\s*+[^\s,{}()\"#%'=]*+\s*+"
 _BLOCK = re.compile(rf"{_BEGINNING}(?P<after>[,=]?)")
+_OPENING = re.compile(r"@\w*+[ \t]*+[{(]")  # what the parser takes for a block
 _ENTRY = re.compile(rf"^[ \t]*+{_BEGINNING},", re.MULTILINE)
 _PREAMBLES = ("comment", "preamble", "string")
 _JOIN = re.compile(r'"\s*#\s*"')  # "a" # "b"
@@ -59,7 +60,7 @@ class BibTexReader:
     def read(self, page: Page, *, captured_on: date | None = None) -> Reading:
         """The entries that have a title. Raises LayoutError if there is none."""
         text = _decoded(page.content)
-        wire.check_entries(page, sum(1 for _ in _BLOCK.finditer(text)))
+        wire.check_entries(page, sum(1 for _ in _OPENING.finditer(text)))
         library = parse_string(text)
         entries: list[Entry] = []
         notes: list[str] = []

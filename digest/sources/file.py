@@ -8,8 +8,8 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
-from digest.core.model import Listing, Period, Reading, Request
-from digest.errors import FetchError, SourceError
+from digest.core.model import Listing, Page, Period, Reading, Request
+from digest.errors import FetchError, LayoutError, SourceError
 from digest.ports import Plan, Reader
 from digest.sources import read_page
 
@@ -56,7 +56,7 @@ class FileSource:
         for file in files:
             try:
                 page = yield Request(file.as_uri())
-                reading = read_page(page, self._readers, captured_on=self._captured_on) if page else None
+                reading = self._read(file, page) if page else None
             except SourceError as error:
                 errors.append(error)
                 notes.append(str(error))
@@ -69,6 +69,19 @@ class FileSource:
             raise errors[0]
         layout = " + ".join(dict.fromkeys(layouts))
         return Reading(layout, tuple(listings), notes=tuple(notes), complete=not errors)
+
+    def _read(self, file: Path, page: Page) -> Reading:
+        """What a file holds. Raises LayoutError whatever a reader raises: the other files are read."""
+        try:
+            return read_page(page, self._readers, captured_on=self._captured_on)
+        except SourceError:
+            raise
+        except Exception as error:
+            raise LayoutError(
+                f"a reader broke off with {type(error).__name__}: {error}",
+                place=str(file),
+                remedy="Please report it with the file",
+            ) from error
 
 
 def _files(folder: Path, path: str) -> Iterator[Path]:

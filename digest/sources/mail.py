@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import email
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date
 from email.message import Message
 from email.utils import parsedate_to_datetime
+from itertools import islice, takewhile
 from urllib.parse import parse_qs, urlsplit
 
 from lxml import etree
@@ -25,6 +26,13 @@ from digest.errors import LayoutError
 _HEADER = re.compile(rb"([!-9;-~]+):|[ \t]")
 _TELLING = {b"date", b"received", b"message-id", b"mime-version", b"return-path"}
 _MOST_HEADERS = 500  # lines; a message that was passed on has some 150
+_LONGEST_TYPE = 2_000  # bytes; the library takes the square of what stands between quotes
+_PARAMETERS = re.compile(
+    rb"(?:^|[\r\n])content-type:(?:[^\r\n]|(?:\r\n|[\r\n])(?=[ \t])){%d}" % (_LONGEST_TYPE + 1), re.IGNORECASE
+)
+_MOST_PARTS = 20_000  # lines that begin as between parts; a mailing of 1,000 papers has 2,000
+_BOUNDARY = re.compile(rb"boundary", re.IGNORECASE)
+_MOST_COMPARED = 50_000_000  # lines × boundaries, with each of which the library may compare each line
 _RULE = re.compile(r"^(?:-{20,}|(?:%-){10,}%?|(?:%%--){5,}%*|(?:%%%---){5,}%*)[ \t]*$", re.MULTILINE)
 _NUMBER = re.compile(r"(?:arXiv:|Paper: )(\S+)(?P<cross>[ ]*\(\*cross-listing\*\))?")
 # The words that arXiv's own reader of these files knows: arxiv-browse, fs_listing.py.
@@ -63,19 +71,12 @@ class MailReader:
 
     def read(self, page: Page, *, captured_on: date | None = None) -> Reading:
         """The papers that the message speaks of. Raises LayoutError."""
-        # The default policy raises LookupError and ValueError where a header is malformed.
-        try:
-            message = email.message_from_bytes(page.content.lstrip(b"\xef\xbb\xbf\r\n"))
-            texts = {"plain": "", "html": ""}
-            for part in message.walk():
-                kind = part.get_content_subtype()
-                if part.get_content_maintype() == "text" and kind in texts:
-                    texts[kind] += _decoded(part)
-        except RecursionError as error:
-            raise LayoutError("its parts are nested too deeply", place=wire.readable(page.url)) from error
-        sent_on = _day(str(message.get("Date", ""))) or captured_on
-        root = _parsed(texts["html"])
-        plain = texts["plain"] or _text(root)
+        parts = _parts(page)
+        html = _texts(parts, "html")
+        wire.check_tags(page, html)
+        root = _parsed(html)
+        sent_on = _day(str(parts[0].get("Date", ""))) or captured_on
+        plain = _texts(parts, "plain") or _text(root)
         if re.search(r"^\\\\\n(?:arXiv:|Paper: )", plain, re.MULTILINE):
             return self._arxiv(page, plain, sent_on)
         for layout, papers in (("scholar", _scholar(root)), ("links", _links(root))):
@@ -121,14 +122,46 @@ class MailReader:
 # --- messages ---------------------------------------------------------------------------------
 
 
+def _parts(page: Page) -> list[Message]:
+    """The message of a page, and each of its parts. Raises LayoutError."""
+    place = wire.readable(page.url)
+    if _PARAMETERS.search(page.content):
+        raise LayoutError(f"a Content-Type of it has more than {_LONGEST_TYPE:,} bytes", place=place)
+    number = page.content.count(b"\n--") + page.content.count(b"\r--")
+    lines = page.content.count(b"\n") + page.content.count(b"\r")
+    compared = len(_BOUNDARY.findall(page.content)) * lines
+    if number > _MOST_PARTS or compared > _MOST_COMPARED:
+        raise LayoutError("it has more parts than any mail that tells of papers", place=place)
+    # The default policy raises LookupError and ValueError where a header is malformed.
+    try:
+        return list(email.message_from_bytes(page.content.lstrip(b"\xef\xbb\xbf\r\n")).walk())
+    except RecursionError as error:
+        raise LayoutError("its parts are nested too deeply", place=place) from error
+    except (TypeError, ValueError, LookupError) as error:  # what is given twice in two ways of RFC 2231
+        raise LayoutError(f"its header is too broken to be read ({error})", place=place) from error
+
+
+def _texts(parts: Sequence[Message], kind: str) -> str:
+    """The text of all parts of a kind."""
+    return "".join(_decoded(part) for part in parts if part.get_content_type() == f"text/{kind}")
+
+
+def _charset(part: Message) -> str | None:
+    """What a part says of its encoding, as far as it is one of texts."""
+    try:
+        return wire.charset(part.get_content_charset("utf-8"))
+    except (TypeError, ValueError, LookupError):  # as above
+        return None
+
+
 def _decoded(part: Message) -> str:
     """The text of a part, its lines ended by LF alone, whatever it says of its encoding."""
     payload = part.get_payload(decode=True)
     content = payload if isinstance(payload, bytes) else b""
-    for charset in (part.get_content_charset(), "utf-8"):
+    for charset in (_charset(part), "utf-8"):
         try:
             text = content.decode(charset or "utf-8")
-        except (LookupError, ValueError):
+        except ValueError:
             continue
         return text.replace("\r\n", "\n")
     return content.decode("latin-1").replace("\r\n", "\n")
@@ -219,17 +252,17 @@ def _scholar(root: wire.Element) -> Iterator[Paper]:
 
     Mail programs drop classes, so what tells a title is that its link passes through Scholar.
     """
-    for link in root.iter("a"):
-        heading = next(link.iterancestors("h3"), None)
-        address = link.get("href") or ""
-        title = _words(link)
-        if heading is None or not title or "scholar_url" not in address:
+    for heading in root.iter("h3"):
+        links = (link for link in heading.iter("a") if "scholar_url" in (link.get("href") or ""))
+        link = next(filter(_words, links), None)
+        if link is None:
             continue
-        below = [_words(element) for element in heading.itersiblings("div")][:2]
+        following = takewhile(lambda element: element.tag != "h3", heading.itersiblings())
+        below = [_words(element) for element in islice((one for one in following if one.tag == "div"), 2)]
         who = (below[0] if below else "").partition(" - ")[0]
         yield _linked(
-            title,
-            _unwrapped(address),
+            _words(link),
+            _unwrapped(link.get("href") or ""),
             abstract=below[1] if len(below) > 1 else "",
             authors=tuple(name for part in who.split(",") if (name := part.strip(" …"))),
             is_pdf="[PDF]" in _words(heading),

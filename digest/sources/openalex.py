@@ -47,6 +47,7 @@ _NO_PAPERS = {
 }
 _OURS = re.compile(rb'"id"\s*:\s*"https?://openalex\.org/W\d')
 _WORK = re.compile(r"https?://openalex\.org/W\d+")
+_LONGEST_ABSTRACT = 100_000  # characters
 _HEADING = re.compile(r"\A(?:Abstract|ABSTRACT)[:.]?\s+(?=[^a-z])")  # not "Abstract interpretation of …"
 
 
@@ -217,11 +218,17 @@ def _arxiv(location: dict[str, Any]) -> str | None:
 
 
 def _abstract(index: object) -> str:
-    """The text whose words stand at these places, of which some may be missing and some beyond counting."""
-    words = [
-        (place, word)
-        for word, places in wire.table(index).items()
-        for place in wire.entries(places)
-        if isinstance(place, int)
-    ]
+    """The text whose words stand at these places, of which some may be missing and some beyond counting.
+
+    Nothing where the words would be a book.
+    """
+    words: list[tuple[int, str]] = []
+    length = 0
+    for word, places in wire.table(index).items():
+        for place in wire.entries(places):
+            if isinstance(place, int):
+                words.append((place, word))
+                length += len(word) + 1
+                if length > _LONGEST_ABSTRACT:  # 0.2 MB can say 6 GB
+                    return ""
     return _HEADING.sub("", wire.prose(" ".join(word for _, word in sorted(words))) or "")

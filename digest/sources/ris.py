@@ -35,8 +35,7 @@ class RisReader:
     def read(self, page: Page, *, captured_on: date | None = None) -> Reading:
         """The references that have a title. Raises LayoutError if there is none."""
         text = _decoded(page.content)
-        wire.check_entries(page, text.count("\nTY "))
-        records = _records(text)
+        records = _records(page, text)
         papers = [paper for record in records if (paper := _paper(record))]
         if not papers:
             raise LayoutError(
@@ -61,7 +60,7 @@ def _decoded(content: bytes) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _records(text: str) -> Sequence[_Record]:
+def _records(page: Page, text: str) -> Sequence[_Record]:
     """The records; a line without a tag goes on with the value before it, whose lines are kept apart."""
     records: list[defaultdict[str, list[list[str]]]] = []
     value: list[str] | None = None
@@ -69,6 +68,7 @@ def _records(text: str) -> Sequence[_Record]:
         found = _LINE.fullmatch(line.strip())
         if found and found["tag"] == "TY":
             records.append(defaultdict(list))
+            wire.check_entries(page, len(records))
         if found and found["tag"] == "ER":
             value = None
         elif found and records:

@@ -25,17 +25,21 @@ PIECES = (
     b"<item>", b"</item>", b"<entry>", b"<link href='[x'/>", b" xml:base='http://[' ",
     b"<content type='xhtml'>",
     b"<guid>http://[</guid>", b"<pubDate>99999</pubDate>", b"<media:thumbnail/>", b"<enclosure/>",
+    b"<author>a</author>", b"<author><name/></author>", b"<category>a</category>", b"<category term='a'/>",
+    b"<media:keywords>a,", b" a='b'", b" xmlns:a='b'", b'<!ENTITY a "b">', b"<a><![CDATA[b]]></a>",
     b"<dc:date>9999-12-31T23:59:59-23:59</dc:date>", b"<gml:pos>",
     # of JSON
     b"null", b"1e999", b'"\\ud800"', b'"http://["', b'"title":', b"[[]]", b"{}", b'{"a":',
-    b'"type":"article",',
+    b'"type":"article",', b'{"":0},', b'"abstract_inverted_index":{"a":[0,1',
     # of mails
     b"=?", b"?=", b"=\n", b"\\\\\n", b"--b\n", b"charset=x-y", b"Content-Transfer-Encoding: base64\n",
+    b"; a=b", b'; a="', b"; charset*0*=", b"; boundary*=b", b"\n ", b"<h3><a href='http://scholar_url'>a</a></h3>",
     b"Content-Type: message/rfc822\n", b"Content-Type: multipart/mixed; boundary=b\n", b"Date: ",
     b"----------",
     b"%%--", b"(Jan (",
     # of references
     b"@article{", b"@string{", b"@comment{", b" and ", b"title", b"author", b"year", b"url=", b"TY  - JOUR\n",
+    b" TY  -\n", "@\u00fc{a}\n".encode(),
     b"TI  - a\n", b"AU  - ", b"ER  - \n", b"PY  - ", b'"# "',
     # of text copies
     "\n·\n".encode(), b"Oct 3\n", b"7 authors\n", b"Daily Papers\n", b"[-]", b"](", b"![", b"#community)",
@@ -60,6 +64,23 @@ PIECES = (
     b"550 5.7.1 ", b"sending quota ", b"mailbox user ", b" exceeded (",
 )  # fmt: skip
 """What means something to one reader or another, among it what each was once found to trip over."""
+
+AROUND = tuple(
+    (opening, piece, closing)
+    for opening, pieces, closing in (
+        (b"<author>", (b"a", b"a.", b"a@b.c (", b"<name/>", b"<![CDATA[a]]>"), b"</author>"),
+        (b"<category>", (b"a", b"a,", b"&#44;"), b"</category>"),
+        (b"<item", (b" a='b'", b" xmlns:a='b'", b"a"), b"/>"),
+        (b"Content-Type: text/html", (b"; a=b", b"; charset*0*=a", b";\n a=b"), b"\n"),
+        (b'Content-Type: text/html; a="', (b";", b"\\", b"a"), b'"\n'),
+        (b"<h3><a href='http://scholar_url'>a</a>", (b"</h3><div>", b"<a>"), b"</h3>"),
+        (b'"', (b"a", b"\\u0061", b"a "), b'"'),
+        (b"AU  - ", (b"a", b"a,", b" and "), b"\n"),
+        (b"author = {", (b"a", b"a and ", b"{a} ", b"\\'a"), b"},\n"),
+    )
+    for piece in pieces
+)
+"""What is repeated within what may hold it."""
 
 VALUES: tuple[Any, ...] = (
     None, True, 0, -1, 2**31, 2**63, 10**400, 1.5, float("nan"), float("inf"), "", " ", "\ud800", "\0", "x",

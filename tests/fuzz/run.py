@@ -9,8 +9,9 @@ digest's own errors, breaks what must hold or takes longer than ten seconds of C
 and kept in `--out`: once it is put right, it belongs into `tests/data/fuzz/TARGET/`, which every test run
 tries. The seed is printed, and the same one makes the same inputs.
 
-`--growth` repeats each piece so often that the text is four times as long, and names what takes more than
-eight times as long then: what is no worse than linear, with the noise of a machine.
+`--growth` repeats each piece, also within what may hold it, so often that the text is four times as long,
+and names what takes more than eight times as long then: what is no worse than linear, with the noise of a
+machine.
 """
 
 # ruff: noqa: S311, T201 - numbers that nobody must guess are not wanted, and it talks to a person
@@ -20,6 +21,7 @@ from __future__ import annotations
 import argparse
 import gc
 import hashlib
+import re
 import signal
 import sys
 import tempfile
@@ -34,7 +36,7 @@ from types import CodeType, FrameType
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from fuzz.mutations import PIECES, mutated
+from fuzz.mutations import AROUND, PIECES, mutated
 from fuzz.targets import DATA, TARGETS, attempt
 
 import digest
@@ -174,11 +176,14 @@ def growth(target: str) -> int:
         return time.process_time() - begun
 
     took((b"", b"a", b""), 10)
-    for piece in (one for one in PIECES if one):
-        builds = [(b"", piece, b"")]
+    for opening, piece, closing in (*((b"", piece, b"") for piece in PIECES if piece), *AROUND):
+        builds = [(opening, piece, closing)]
         for seed in random.sample(seeds, min(3, len(seeds))):
             at = random.randint(0, min(len(seed), 5_000))
-            builds += [(seed[:at], piece, seed[at:]), (seed[:at], piece, b"")]
+            if opening:  # which means something where an element, a line or a value ends
+                at = next((found.end() for found in re.finditer(rb"[>,\n]", seed[at:])), 0) + at
+            before, after = seed[:at] + opening, closing + seed[at:]
+            builds += [(before, piece, after), (before, piece, b"")]
         for build in builds:
             times = [took(build, sizes[0]), took(build, sizes[1])]
             if times[1] > 0.05 and times[1] > 8 * times[0]:

@@ -117,6 +117,7 @@ def check_reading(reading: Reading, content: bytes) -> None:
     assert len(reading.listings) <= len(content)
     for listing in reading.listings:
         check_paper(listing.paper)
+        assert len(listing.paper.abstract) <= max(len(content), 100_000), "a book of an abstract"
         for count in (listing.upvotes, listing.comments):
             assert 0 <= (count or 0) <= _LARGEST, "a count"
         _check_line(listing.announce_type or "", "announce_type")
@@ -436,8 +437,13 @@ def _request(content: bytes) -> None:
         ],
     }
     said: list[dict[str, object]] = []
+    asked = False
 
     async def receive() -> dict[str, object]:
+        nonlocal asked
+        if asked:  # the client waits for the answer
+            await asyncio.Event().wait()
+        asked = True
         return {"type": "http.request", "body": body, "more_body": False}
 
     async def send(message: dict[str, object]) -> None:

@@ -13,7 +13,7 @@ from digest.sources.arxiv import api, feed, listing, oai
 from digest.sources.arxiv.papers import NAME, fail
 
 _HEAD = 20_000  # bytes, within which a document says what it is
-_XML = re.compile(rb"\s*(?:\xef\xbb\xbf)?\s*<(?:\?xml|rss\b|feed\b|OAI-PMH\b|record\b)")
+_XML = re.compile(rb"\s*+(?:\xef\xbb\xbf)?\s*+<(?:\?xml|rss\b|feed\b|OAI-PMH\b|record\b)")
 _ASIDE = re.compile(rb"<!--.*?-->", re.DOTALL)
 _ENTRY = re.compile(rb"<(?:item|entry|metadata)\b")
 _OURS = re.compile(

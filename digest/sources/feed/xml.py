@@ -12,13 +12,11 @@ import feedparser  # type: ignore[import-untyped]
 from digest.core import identity, wire
 from digest.core.model import Page
 from digest.errors import LayoutError
+from digest.sources.feed.bounds import in_bounds
 from digest.sources.feed.entry import Document, Entry, instant, people, prose
 
-_CLOSED = re.compile(rb"</(?:[\w.-]+:)?(?:rss|RDF|feed)\s*>")
-_ENTRY_END = re.compile(rb"</(?:[\w.-]+:)?(?:item|entry)\s*>")
-_REFERENCE = re.compile(rb"&#(?:[xX](?P<hex>[0-9a-fA-F]+)|(?P<decimal>[0-9]+));?")
-_LARGEST = 0x10FFFF
-_MOST_DIGITS = 7
+_CLOSED = re.compile(r"</(?:[\w.-]+:)?(?:rss|RDF|feed)\s*>")
+_ENTRY_END = re.compile(r"</(?:[\w.-]+:)?(?:item|entry)\s*>")
 # feedparser 6.0 ends the domain of an address after four letters and counts the others to the name:
 # `desk@site.museum (Ruth Root)` gives `um (Ruth Root`.
 _DOMAIN_END = re.compile(r"^[a-z0-9.-]+(?:$| \((?=[^()]*$))")
@@ -27,9 +25,8 @@ _DOMAIN_END = re.compile(r"^[a-z0-9.-]+(?:$| \((?=[^()]*$))")
 def document(page: Page) -> Document:
     """The entries of RSS or Atom, as far as they are whole."""
     wire.check_tags(page)
-    content = _REFERENCE.sub(_allowed_reference, page.content)
-    wide = content.startswith((b"\xff\xfe", b"\xfe\xff"))
-    whole = wide or bool(_CLOSED.search(content))
+    content = in_bounds(page)
+    whole = bool(_CLOSED.search(content))
     if not whole:
         ends = [found.end() for found in _ENTRY_END.finditer(content)]
         if not ends:
@@ -39,7 +36,7 @@ def document(page: Page) -> Document:
                 remedy="digest asks for it again at the next run",
             )
         content = content[: ends[-1]]
-    headers = {"content-type": "application/xml"}  # then UTF-8 is the default
+    headers = {"content-type": "application/xml; charset=utf-8"}  # whatever the document says
     # Without the query, which may be a reader's key: `<link href="#1"/>` would hand it on to whoever reads.
     if base := wire.web_address(page.url.partition("?")[0]):
         headers["content-location"] = base
@@ -47,7 +44,7 @@ def document(page: Page) -> Document:
         # What it is given is read and never opened, though it may look like an address.
         parsed: dict[str, Any] = dict(
             feedparser.parse(
-                io.BytesIO(content),
+                io.BytesIO(content.encode()),
                 response_headers=headers,
                 sanitize_html=False,
                 resolve_relative_uris=False,
@@ -77,16 +74,6 @@ def document(page: Page) -> Document:
         notes=() if whole else ("the feed is cut short: what follows its last whole entry is missing",),
         complete=whole,
     )
-
-
-def _allowed_reference(found: re.Match[bytes]) -> bytes:
-    """A character reference, or nothing where XML 1.0 (2.2) does not have the character."""
-    digits = found["hex"] or found["decimal"]
-    if len(digits.lstrip(b"0")) > _MOST_DIGITS:
-        return b""
-    number = int(digits, 16 if found["hex"] else 10)
-    is_surrogate = 0xD800 <= number <= 0xDFFF  # noqa: PLR2004 - Unicode's own
-    return found[0] if number and not is_surrogate and number <= _LARGEST else b""
 
 
 def _plain(value: object) -> dict[str, Any]:

@@ -66,6 +66,7 @@ class HuggingFaceReader:
         return self._text(page, content, captured_on)
 
     def _json(self, page: Page, content: str, captured_on: date | None) -> Reading:
+        wire.check_values(page)
         try:
             value = json.loads(content)
         except (ValueError, RecursionError) as error:
@@ -79,6 +80,7 @@ class HuggingFaceReader:
 
     def _html(self, page: Page, content: str, captured_on: date | None) -> Reading:
         wire.check_tags(page)
+        wire.check_values(page)  # of the data that it was rendered from
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", XMLParsedAsHTMLWarning)  # it is then told to be no such page
             # "html.parser" takes half a minute for 120 kB of quotes that are never closed.
@@ -158,7 +160,7 @@ def _decoded(page: Page) -> str:
         _fail(page, f"the page is no text in UTF-8 (byte {error.start})", _AGAIN, error)
     if "\0" in content:
         _fail(page, "the page holds binary data", _AGAIN)
-    return re.sub(r"\r+\n|\r", "\n", content)
+    return re.sub(r"(?<!\r)\r++\n|\r", "\n", content)
 
 
 def _why_no_cards(content: str) -> str:
