@@ -21,6 +21,7 @@ from world import configure
 from digest import app, plugins
 from digest.cli import cli
 from digest.config import tables
+from digest.config.document import read_document
 from digest.config.tables import (
     EmailTable,
     FeedsTable,
@@ -35,6 +36,7 @@ from digest.config.tables import (
     ServeTable,
     WebhookTable,
 )
+from digest.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = b"""<ul>
@@ -357,3 +359,34 @@ def test_a_check_looks_for_the_keys_of_sources_and_of_the_proxy(
     result = CliRunner().invoke(cli, ["check", "--config", str(config)], standalone_mode=False)
     assert "Did you mean query?" in result.output
     assert "DIGEST_TEST_KEY" not in result.output
+
+
+PARTS = "a." * 50
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        (f"{PARTS}a = 1", r"digest\.toml:2: a key has more than 50 parts"),
+        (f"[[{PARTS}a]]", r"digest\.toml:2: a key has more than 50 parts"),
+        (f"x = {{ y = 1, {PARTS}a = 1 }}", r"digest\.toml:2: a key has more than 50 parts"),
+        (
+            "# x\n" * 250_000,
+            r"digest\.toml: it has 1,000,007 characters, and no more than 1,000,000 are read",
+        ),
+    ],
+    ids=["key", "table", "inline", "large"],
+)
+def test_what_nobody_writes_is_refused_before_the_parser_takes_its_square(
+    tmp_path: Path, written: str, said: str
+) -> None:
+    file = tmp_path / "digest.toml"
+    file.write_text(f"# mine\n{written}")
+    with pytest.raises(ConfigError, match=said):
+        read_document(file)
+
+
+def test_a_text_may_have_many_points(tmp_path: Path) -> None:
+    file = tmp_path / "digest.toml"
+    file.write_text(f'a = "{PARTS}a"\nb = [\n  "{PARTS}a",\n]\nc.d = 1')
+    assert read_document(file).values == {"a": f"{PARTS}a", "b": [f"{PARTS}a"], "c": {"d": 1}}

@@ -13,6 +13,13 @@ from digest.errors import ConfigError
 
 Key = str | int
 
+_LARGEST = 1_000_000  # characters
+_MOST_PARTS = 50  # of a key; the parser takes the square of them
+_DEEP_KEY = re.compile(
+    rf"""(?:^|[\[{{,])[ \t]*+(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){{{_MOST_PARTS}}}""",
+    re.MULTILINE,
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Document:
@@ -63,6 +70,7 @@ def read_document(path: Path) -> Document:
     """Read a TOML file. Raises ConfigError."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
+        _check_size(path, text)
         values = tomllib.loads(text)
     except OSError as error:
         raise ConfigError(f"the file cannot be read: {error.strerror}", place=str(path)) from error
@@ -82,6 +90,19 @@ def read_document(path: Path) -> Document:
     except (ValueError, RecursionError) as error:  # a number of 5,000 digits, a thousand brackets
         raise ConfigError(f"this TOML cannot be read: {error}", place=str(path)) from error
     return Document(path, values, _lines(text))
+
+
+def _check_size(path: Path, text: str) -> None:
+    """Raise ConfigError for what nobody has written."""
+    if len(text) > _LARGEST:
+        raise ConfigError(
+            f"it has {len(text):,} characters, and no more than {_LARGEST:,} are read",
+            place=str(path),
+            remedy="Check that it is the right file.",
+        )
+    if found := _DEEP_KEY.search(text):
+        line = text.count("\n", 0, found.end()) + 1
+        raise ConfigError(f"a key has more than {_MOST_PARTS} parts", place=f"{path}:{line}")
 
 
 _TABLE = re.compile(r"\s*(\[\[|\[)\s*([^\]]+?)\s*\]")

@@ -8,7 +8,8 @@ from functools import lru_cache
 
 from digest.core.lines import clean
 
-_MAILBOX = re.compile(r"\s*(?:(?P<name>[^<>]*?)\s*<(?P<inner>[^<>\s]+)>|(?P<bare>[^<>\s]+))\s*")
+_MAILBOX = re.compile(r"(?P<name>[^<>]*)<(?P<inner>[^<>\s]+)>|(?P<bare>[^<>\s]+)")
+_LONGEST_DOMAIN = 255  # RFC 5321, 4.5.3.1.2; the codec takes the square of a label's length
 _ADDRESS = re.compile(r"[^\s@<>()\[\],;:\\\"\x00-\x1f\x7f-\x9f]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*")
 
 
@@ -27,12 +28,12 @@ class Mailbox:
 
 def parse(text: str) -> Mailbox:
     """Read a mailbox, with or without a name; a comma in a name needs no quotes. Raises ValueError."""
-    found = _MAILBOX.fullmatch(text)
+    found = _MAILBOX.fullmatch(text.strip())
     address = found and (found["inner"] or found["bare"])
     if found and address:
         local, _, domain = address.rpartition("@")
         try:
-            address = f"{local}@{_in_ascii(domain)}"
+            address = f"{local}@{_in_ascii(domain)}" if len(domain) <= _LONGEST_DOMAIN else ""
         except UnicodeError:
             address = ""
         if _ADDRESS.fullmatch(address):
