@@ -317,6 +317,7 @@ def main() -> None:
     parser.add_argument("--days", type=int)
     parser.add_argument("--seed", type=int, default=10)
     asked = parser.parse_args()
+    gc.set_threshold(200_000)  # as commands do
     people, found = People(asked.seed), Sum()
     with tempfile.TemporaryDirectory() as folder:
         if asked.days:
