@@ -66,6 +66,15 @@ class Orders:
                 order = self._given.get_nowait()
 
 
+def unheard() -> None:
+    """Leave orders to the other threads.
+
+    A system may hand a signal to any thread while the main one is at another, and Python would not wake it.
+    """
+    if hasattr(signal, "pthread_sigmask"):  # pragma: no branch - Windows has none
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+
+
 class Told:
     """A `Stop` that a handler may set in the thread that waits for it."""
 

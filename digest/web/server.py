@@ -56,6 +56,7 @@ from digest.core import access
 from digest.core.access import Access
 from digest.core.addresses import joined
 from digest.errors import ConfigError, DigestError
+from digest.orders import unheard
 from digest.web import files, opinions, stops
 
 _LOG = logging.getLogger("uvicorn.error")  # which writes to stderr
@@ -324,7 +325,7 @@ def serving(application: ASGIApp, listener: socket.socket, *, ended: Callable[[]
         timeout_graceful_shutdown=2 * _PATIENCE,
     )
     server = uvicorn.Server(config)
-    with ThreadPoolExecutor(1, thread_name_prefix="digest-serve") as pool:
+    with ThreadPoolExecutor(1, "digest-serve", initializer=unheard) as pool:
         running = pool.submit(server.run, sockets=[listener])
         running.add_done_callback(lambda _: ended())
         try:
