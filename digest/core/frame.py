@@ -40,19 +40,11 @@ class Finish(NamedTuple):
 class Piece:
     """Whole lines."""
 
-    __slots__ = ("_encoded", "_size", "text")
+    __slots__ = ("_encoded", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text if text.endswith("\n") else f"{text}\n"
-        self._size: int | None = None
         self._encoded: bytes | None = None
-
-    @property
-    def size(self) -> int:
-        """Bytes of the text."""
-        if self._size is None:
-            self._size = len(self.text.encode())
-        return self._size
 
     @property
     def encoded(self) -> bytes:
@@ -72,11 +64,6 @@ class Pieces:
     def text(self) -> str:
         """Their lines."""
         return "".join([piece.text for piece in self._pieces])
-
-    @cached_property
-    def size(self) -> int:
-        """Bytes of the text."""
-        return sum([piece.size for piece in self._pieces])
 
     @cached_property
     def encoded(self) -> tuple[bytes, ...]:
@@ -107,14 +94,12 @@ _Part = str | _Text | _Block
 class _Lines:
     """Lines with texts in them, or with pieces in their midst."""
 
-    __slots__ = ("_behind", "_finish", "_first", "_has_blocks", "_is_simple", "_size", "parts", "texts")
+    __slots__ = ("_behind", "_finish", "_first", "_is_simple", "parts", "texts")
 
     def __init__(self, parts: list[_Part], finish: Finish | None) -> None:
         self.parts = parts
         self.texts = [part for part in parts if isinstance(part, _Text)]
         self._finish = finish
-        self._has_blocks = any(isinstance(part, _Block) for part in parts)
-        self._size = sum(len(part.encode()) for part in parts if isinstance(part, str))
         fixed = [""]  # what stands before, between and behind the texts
         for part in parts:
             if isinstance(part, str):
@@ -124,7 +109,8 @@ class _Lines:
         fixed[-1] = fixed[-1].removesuffix("\n")
         self._first, *behind = map(escaped, fixed)
         self._behind = list(zip(self.texts, behind, strict=False))
-        self._is_simple = not self._has_blocks and "".join(fixed).isprintable()
+        has_blocks = any(isinstance(part, _Block) for part in parts)
+        self._is_simple = not has_blocks and "".join(fixed).isprintable()
 
     def text(self, texts: Sequence[str], blocks: Blocks = ()) -> str:
         """The lines."""
@@ -139,16 +125,6 @@ class _Lines:
             ]
         )
         return made if self._finish is None else f"{self._finish.lines(made[:-1])}\n"
-
-    def size(self, texts: Sequence[str], blocks: Blocks) -> int:
-        """Bytes of the text, before it is finished."""
-        if self._has_blocks:
-            return len(self.text(texts, blocks).encode())
-        size = self._size
-        for number in self.texts:
-            text = texts[number]
-            size += len(text) if text.isascii() else len(text.encode())
-        return size
 
     def encoded(self, texts: Sequence[str], values: Sequence[str] | None, blocks: Blocks) -> bytes:
         """The lines as they stand in a message; the values are the texts as of `_escaped`."""
@@ -217,18 +193,6 @@ class Frame:
                 for part in self._parts
             ]
         )
-
-    def size(self, texts: Sequence[str], blocks: Blocks = ()) -> int:
-        """Bytes of the text, where nothing is to be finished."""
-        size = 0
-        for part in self._parts:
-            if isinstance(part, Piece):
-                size += part.size
-            elif isinstance(part, _Lines):
-                size += part.size(texts, blocks)
-            else:
-                size += sum([pieces.size for pieces in blocks[part]])
-        return size
 
     def encoded(self, texts: Sequence[str], blocks: Blocks = ()) -> list[bytes]:
         """The lines of the page as they stand in a message."""

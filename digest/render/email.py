@@ -498,7 +498,7 @@ class EmailRenderer:
     def _size(self, values: Values) -> int:
         """Bytes of the HTML."""
         filled, texts, blocks = self._filled("email", "html", values)
-        return filled.size(texts, blocks)
+        return len(filled.text(texts, blocks).encode())
 
     def _filled(self, name: str, form: Form, values: Values) -> tuple[Frame, list[str], Blocks]:
         """A template, and what is to be filled in."""
